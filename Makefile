@@ -1,0 +1,43 @@
+# Every way into the project. `make run` needs Python 3.11 with venv, and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test bench lint clean lock
+
+run: $(VENV)/run
+	@$(BIN)/python -m config.run
+
+test: $(VENV)/dev
+	@$(BIN)/python -m pytest
+
+bench: $(VENV)/dev
+	@$(BIN)/python -m tests.bench
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf var
+
+lock: $(VENV)/uv
+	$(BIN)/uv pip compile pyproject.toml --universal -p 3.11 --generate-hashes --no-header --no-annotate -q -o locks/run.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes --no-header --no-annotate -q -o locks/dev.txt
+
+$(VENV)/uv: locks/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ferryman needs Python 3.11 or newer; name one with PYTHON=.")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r locks/uv.txt
+	@touch $@
+
+$(VENV)/run: $(VENV)/uv locks/run.txt
+	@test -e $(VENV)/dev || $(BIN)/uv pip sync -q --require-hashes locks/uv.txt locks/run.txt
+	@touch $@
+
+$(VENV)/dev: $(VENV)/uv locks/dev.txt
+	@$(BIN)/uv pip sync -q --require-hashes locks/uv.txt locks/dev.txt
+	@touch $@ $(VENV)/run
