@@ -1,0 +1,1 @@
+"""Tests tell stories: given, when, then. Real PostgreSQL, a real broker, real sockets."""
