@@ -1,0 +1,23 @@
+"""How one link is to behave, as a value."""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from processor.codec.dialects import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A link's configuration as the machine needs it. Times in seconds, window in messages."""
+
+    dialect: Dialect
+    framing: str
+    terminal_id: str
+    card_acceptor_id: str
+    time_zone: tzinfo
+    window: int = 64
+    answer_timeout_s: float = 30.0
+    echo_interval_s: float = 30.0
+    echo_timeout_s: float = 10.0
+    sign_on_timeout_s: float = 10.0
+    sign_off_timeout_s: float = 1.0

@@ -1,0 +1,78 @@
+"""Rules of a few lines: retry, reconnecting, matching, the rate of a key, money."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.codec.dialects import DIALECTS
+from processor.codec.message import Message
+from processor.link.backoff import reconnect_delay
+from processor.link.matching import match_key
+from queueing.retry import Failure, decide_retry
+from tests.builders import BANK, request_fields
+from transactions.api.throttle import Bucket
+from transactions.domain.money import Money, is_currency, letters_of, numeric_code
+
+rolls = st.floats(0, 1, exclude_max=True)
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8)])
+def test_what_was_not_sent_is_tried_again_after_doubling_pauses(tries: int, seconds: float) -> None:
+    assert decide_retry(Failure.UNSENT, tries, 0.5).after_s == seconds
+
+
+@pytest.mark.parametrize(("failure", "limit"), [(Failure.UNSENT, 5), (Failure.HOST, 3)])
+def test_tries_have_a_limit(failure: Failure, limit: int) -> None:
+    assert decide_retry(failure, limit - 1, 0.5).again
+    assert not decide_retry(failure, limit, 0.5).again
+
+
+@given(tries=st.integers(1, 10_000), roll=rolls)
+def test_what_is_owed_is_repeated_for_ever_and_ever_more_slowly(tries: int, roll: float) -> None:
+    decision = decide_retry(Failure.OWED, tries, roll)
+
+    assert decision.again
+    assert 0.8 <= decision.after_s <= 360
+
+
+@given(failures=st.integers(0, 10_000), roll=rolls)
+def test_reconnecting_never_waits_more_than_half_a_minute(failures: int, roll: float) -> None:
+    assert 0 < reconnect_delay(failures, roll) <= 30
+
+
+def test_a_request_and_its_answer_have_the_same_key() -> None:
+    request, answer = Message("0200", request_fields()), Message("0210", {**request_fields(), 39: "00"})
+
+    assert match_key(request, BANK) == match_key(answer, BANK) == "02:000101:1120120000:ATM-001"
+
+
+def test_a_reversal_has_another_key_than_its_original() -> None:
+    assert match_key(Message("0420", request_fields()), BANK) != match_key(Message("0200", request_fields()), BANK)
+
+
+def test_a_message_without_its_identity_has_no_key() -> None:
+    assert match_key(Message("0210", {11: "000001"}), BANK) is None
+    assert match_key(Message("0510", request_fields()), DIALECTS["iso87-ascii"]) is None
+
+
+def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
+    bucket = Bucket(rate=10, burst=2, now=0)
+
+    assert [bucket.take(0), bucket.take(0)] == [0, 0]
+    assert bucket.take(0) == pytest.approx(0.1)
+    assert bucket.take(0.1) == 0
+
+
+@pytest.mark.parametrize(
+    ("money", "written"),
+    [(Money(123456, "IDR"), "IDR 1,234.56"), (Money(5, "JPY"), "JPY 5"), (Money(1234567, "KWD"), "KWD 1,234.567")],
+)
+def test_an_amount_is_written_in_its_currencys_form(money: Money, written: str) -> None:
+    assert str(money) == written
+
+
+def test_currencies_are_those_of_iso_4217() -> None:
+    assert numeric_code("IDR") == "360"
+    assert letters_of("360") == "IDR"
+    assert not is_currency("XAU")
+    assert not is_currency("idr")
