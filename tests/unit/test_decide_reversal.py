@@ -1,0 +1,231 @@
+"""Undoing: reversals until the host accepts them, and approvals nobody wants (M5, M6)."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import (
+    NOON,
+    answer,
+    dispatched,
+    payment,
+    reversal_dispatched,
+    reversal_required,
+)
+from transactions.domain import commands as c
+from transactions.domain import events as e
+from transactions.domain.decide import decide
+from transactions.domain.errors import DomainError, NotAllowed
+from transactions.domain.evolve import evolve
+from transactions.domain.state import PaymentState
+from transactions.domain.values import MessageKind, Outcome, ReasonCode, Status, Undoing, Verdict
+
+REVERSING = (dispatched(), reversal_required(), reversal_dispatched())
+REVERSED = (*REVERSING, e.Reversed(1, 2, "00"))
+
+
+def after(state: PaymentState, command: c.Command) -> PaymentState:
+    for event in decide(state, command):
+        state = evolve(state, event)
+    return state
+
+
+def decided(attempt: int, verdict: Verdict, code: str = "00") -> c.RecordAnswer:
+    return c.RecordAnswer(attempt, answer(verdict, code), decisive=True, at=NOON)
+
+
+def late(attempt: int, verdict: Verdict = Verdict.APPROVED, code: str = "00") -> c.RecordAnswer:
+    return c.RecordAnswer(attempt, answer(verdict, code), decisive=False, at=NOON)
+
+
+def test_an_accepted_reversal_ends_the_payment() -> None:
+    state = after(payment(*REVERSING), decided(2, Verdict.APPROVED))
+
+    assert state.status is Status.REVERSED
+    assert state.attempts[0].undoing is Undoing.ACCEPTED
+
+
+def test_an_unanswered_reversal_is_repeated() -> None:
+    (event,) = decide(payment(*REVERSING), c.RecordSilence(2, ReasonCode.HOST_TIMEOUT, NOON))
+
+    assert event == e.Unaccepted(2, ReasonCode.HOST_TIMEOUT, NOON + timedelta(seconds=1))
+    assert evolve(payment(*REVERSING), event).status is Status.REVERSING
+
+
+def test_a_declined_reversal_is_repeated() -> None:
+    (event,) = decide(payment(*REVERSING), decided(2, Verdict.DECLINED, "91"))
+
+    assert isinstance(event, e.Unaccepted)
+    assert event.response_code == "91"
+
+
+def test_a_refused_reversal_is_held_for_a_person() -> None:
+    state = after(payment(*REVERSING), decided(2, Verdict.REFUSED, "57"))
+
+    assert state.status is Status.ON_HOLD
+    assert state.reason is ReasonCode.REVERSAL_REFUSED
+    assert after(state, c.Retry("the bank agreed")).status is Status.REVERSING
+
+
+@given(repeats=st.integers(0, 500))
+def test_nothing_ever_drops_a_reversal(repeats: int) -> None:
+    state = payment(dispatched(), reversal_required(), reversal_dispatched(repeat=repeats))
+
+    (event,) = decide(state, c.RecordSilence(2, ReasonCode.CONNECTION_LOST, NOON))
+
+    assert isinstance(event, e.Unaccepted)
+
+
+def test_a_repeat_keeps_the_reversals_identity() -> None:
+    state = payment(*REVERSING, e.Unaccepted(2, ReasonCode.HOST_TIMEOUT, NOON), reversal_dispatched(repeat=1))
+
+    assert len(state.attempts) == 2
+    assert (state.attempts[1].mti, state.attempts[1].repeats) == ("0421", 1)
+
+
+def test_a_reversal_needs_something_to_undo() -> None:
+    command = c.Dispatch(
+        **{name: getattr(reversal_dispatched(), name) for name in e.Dispatched.__slots__},
+    )
+
+    with pytest.raises(NotAllowed):
+        decide(payment(dispatched()), command)
+
+
+class TestM6UnwantedApprovals:
+    def test_a_late_approval_while_it_is_being_undone_changes_nothing(self) -> None:
+        assert decide(payment(*REVERSING), late(1)) == (e.AnswerNoted(1, "00"),)
+
+    def test_one_after_it_was_undone_is_undone_again(self) -> None:
+        (event,) = decide(payment(*REVERSED), late(1))
+        state = evolve(payment(*REVERSED), event)
+
+        assert event == e.ReversalRequired(1, ReasonCode.LATE_APPROVAL, "00")
+        assert state.status is Status.REVERSED
+        assert state.attempts[0].undoing is Undoing.OPEN
+        assert state.attempts[1].outcome is Outcome.OPEN
+
+    def test_the_repeat_ends_it_again(self) -> None:
+        state = payment(
+            *REVERSED,
+            e.ReversalRequired(1, ReasonCode.LATE_APPROVAL),
+            reversal_dispatched(repeat=1),
+            e.Reversed(1, 2, "94"),
+        )
+
+        assert state.status is Status.REVERSED
+        assert not state.undoing
+
+    def test_one_after_a_decline_is_undone_beside_the_ended_payment(self) -> None:
+        state = payment(dispatched(), e.Declined(ReasonCode.DECLINED_BY_HOST, "51", 1))
+
+        state = after(state, late(1))
+
+        assert state.status is Status.DECLINED
+        assert [attempt.number for attempt in state.undoing] == [1]
+
+    def test_one_of_an_earlier_attempt_is_undone_beside_the_running_one(self) -> None:
+        state = payment(dispatched(), e.AttemptDeclined(1, "91", NOON), dispatched(2))
+
+        state = after(state, late(1))
+
+        assert state.status is Status.IN_FLIGHT
+        assert after(state, decided(2, Verdict.APPROVED)).status is Status.APPROVED
+        assert [attempt.number for attempt in state.undoing] == [1]
+
+    def test_its_reversal_does_not_end_the_running_payment(self) -> None:
+        state = payment(
+            dispatched(),
+            e.AttemptDeclined(1, "91", NOON),
+            e.ReversalRequired(1, ReasonCode.LATE_APPROVAL),
+            reversal_dispatched(2, reverses=1),
+            e.Reversed(1, 2, "00"),
+        )
+
+        assert state.status is Status.QUEUED
+
+    def test_one_of_an_attempt_thought_unsent_is_undone(self) -> None:
+        state = payment(dispatched(), e.Recalled(1, ReasonCode.LINK_UNAVAILABLE))
+
+        assert isinstance(decide(state, late(1))[0], e.ReversalRequired)
+
+    def test_the_duplicate_of_the_answer_it_rests_on_is_noted(self) -> None:
+        state = payment(dispatched(), e.Approved(1, "00"))
+
+        assert decide(state, late(1)) == (e.AnswerNoted(1, "00"),)
+
+    def test_a_late_partial_approval_is_undone_too(self) -> None:
+        command = c.RecordAnswer(
+            1, answer(Verdict.INVALID, "10", reason=ReasonCode.PARTIAL_APPROVAL), decisive=False, at=NOON
+        )
+
+        assert isinstance(decide(payment(*REVERSED), command)[0], e.ReversalRequired)
+
+    def test_a_late_decline_is_noted(self) -> None:
+        assert decide(payment(*REVERSED), late(1, Verdict.DECLINED, "51")) == (e.AnswerNoted(1, "51"),)
+
+    def test_a_refused_reversal_beside_an_ended_payment_does_not_reopen_it(self) -> None:
+        state = payment(
+            dispatched(),
+            e.Declined(ReasonCode.DECLINED_BY_HOST, "51", 1),
+            e.ReversalRequired(1, ReasonCode.LATE_APPROVAL),
+            reversal_dispatched(),
+        )
+
+        state = after(state, decided(2, Verdict.REFUSED, "12"))
+
+        assert state.status is Status.DECLINED
+        assert after(state, c.Retry("the bank agreed")).status is Status.DECLINED
+
+
+class TestWhateverComes:
+    """Every sequence of answers and silences, in any order, keeps what must hold."""
+
+    verdicts = st.sampled_from(
+        [(Verdict.APPROVED, "00"), (Verdict.DECLINED, "51"), (Verdict.TRANSIENT, "91"), (Verdict.INVALID, "68")]
+    )
+    happenings = st.lists(st.tuples(st.sampled_from(["answer", "late", "silence", "send"]), verdicts), max_size=14)
+
+    @given(happenings=happenings)
+    def test_it_ends_once_and_every_unknown_attempt_is_undone(
+        self, happenings: list[tuple[str, tuple[Verdict, str]]]
+    ) -> None:
+        state, ends = payment(), set()
+        for kind, (verdict, code) in happenings:
+            command = self._command(state, kind, verdict, code)
+            if command is None:
+                continue
+            try:
+                state = after(state, command)
+            except DomainError:
+                continue
+            if state.status.is_final:
+                ends.add(state.status)
+            for attempt in state.attempts:
+                if attempt.outcome is Outcome.UNKNOWN and attempt.kind is not MessageKind.REVERSAL:
+                    assert attempt.undoing is not Undoing.NONE
+        assert len(ends) <= 1
+
+    def _command(self, state: PaymentState, kind: str, verdict: Verdict, code: str) -> c.Command | None:
+        last = state.attempts[-1] if state.attempts else None
+        if kind == "send":
+            return self._send(state)
+        if last is None:
+            return None
+        if kind == "silence" and last.outcome is Outcome.OPEN:
+            return c.RecordSilence(last.number, ReasonCode.HOST_TIMEOUT, NOON)
+        if kind == "answer" and last.outcome is Outcome.OPEN:
+            return decided(last.number, verdict, code)
+        return late(1, verdict, code) if kind == "late" and state.attempts[0].outcome is not Outcome.OPEN else None
+
+    def _send(self, state: PaymentState) -> c.Command:
+        undone = state.undoing[0] if state.undoing else None
+        event = dispatched(state.next_attempt)
+        if undone:
+            known = state.reversal_of(undone.number)
+            event = reversal_dispatched(
+                known.number if known else state.next_attempt, undone.number, known.repeats + 1 if known else 0
+            )
+        return c.Dispatch(**{name: getattr(event, name) for name in e.Dispatched.__slots__})

@@ -1,0 +1,257 @@
+"""decide(state, command) -> events: every rule of a payment's life (M3 to M8, M11, M13).
+
+Pure: it reads no clock, rolls no dice and asks no table. What it returns is appended or dropped as a whole.
+"""
+
+from datetime import datetime, timedelta
+from functools import singledispatch
+from typing import Any
+
+from queueing.retry import Failure, decide_retry
+from transactions.domain import commands as c
+from transactions.domain import events as e
+from transactions.domain.errors import ImpossibleEvent, NotAllowed
+from transactions.domain.state import PaymentState
+from transactions.domain.values import (
+    Answer,
+    Attempt,
+    MessageKind,
+    Outcome,
+    ReasonCode,
+    Status,
+    Undoing,
+    Verdict,
+)
+
+Events = tuple[e.Event, ...]
+
+
+def decide(state: PaymentState | None, command: c.Command) -> Events:
+    """Return what happens; raises NotAllowed when the state does not allow the command."""
+    if isinstance(command, c.Accept):
+        if state is not None:
+            raise NotAllowed("this payment was accepted already")
+        return (accepted(command),)
+    if state is None:
+        raise NotAllowed("there is no such payment")
+    return _decide(command, state)
+
+
+def accepted(command: c.Accept) -> e.Accepted:
+    """Return the one event that every payment begins with."""
+    return e.Accepted(command.instruction, command.placement)
+
+
+@singledispatch
+def _decide(command: Any, state: PaymentState) -> Events:
+    raise ImpossibleEvent(f"no rule for the command {type(command).__name__}")
+
+
+@_decide.register
+def _dispatch(command: c.Dispatch, state: PaymentState) -> Events:
+    if command.reverses is None and state.status is not Status.QUEUED:
+        raise NotAllowed(f"nothing is to be sent for a payment that is {state.status}")
+    if command.reverses is not None:
+        original = state.attempt(command.reverses)
+        if original is None or original.undoing is not Undoing.OPEN:
+            raise NotAllowed("there is no open reversal of this attempt")
+    elif not state.attempt(command.attempt) and not _may_try_again(state):
+        raise NotAllowed("the previous attempt is neither unsent, declined nor reversed")
+    return (
+        e.Dispatched(
+            attempt=command.attempt,
+            kind=command.kind,
+            mti=command.mti,
+            stan=command.stan,
+            transmitted_at=command.transmitted_at,
+            terminal_id=command.terminal_id,
+            rrn=command.rrn,
+            link=command.link,
+            business_date=command.business_date,
+            digest=command.digest,
+            reverses=command.reverses,
+            repeat=command.repeat,
+        ),
+    )
+
+
+def _may_try_again(state: PaymentState) -> bool:
+    """M8: the previous attempt is provably unsent, declined for good, or reversed and that accepted."""
+    last = state.current
+    return last is None or last.outcome in (Outcome.UNSENT, Outcome.DECLINED) or last.undoing is Undoing.ACCEPTED
+
+
+@_decide.register
+def _recall(command: c.Recall, state: PaymentState) -> Events:
+    attempt = _attempt(state, command.attempt)
+    if attempt.kind is not MessageKind.REQUEST or not command.unsent_tries:
+        return (e.Recalled(command.attempt, command.reason),)
+    retry = decide_retry(Failure.UNSENT, command.unsent_tries, command.roll)
+    if not retry.again:
+        recalled = e.Recalled(command.attempt, command.reason)
+        return recalled, e.Failed(ReasonCode.RETRIES_EXHAUSTED, command.attempt)
+    return (e.Recalled(command.attempt, command.reason, _later(command.at, retry.after_s)),)
+
+
+@_decide.register
+def _record_answer(command: c.RecordAnswer, state: PaymentState) -> Events:
+    attempt = _attempt(state, command.attempt)
+    if not command.decisive:
+        return _evidence(command, attempt, state)
+    if attempt.kind is MessageKind.REVERSAL:
+        return _reversal_answered(command, attempt, state)
+    if attempt.kind is MessageKind.ADVICE:
+        return _advice_answered(command, attempt)
+    return _request_answered(command, attempt, state)
+
+
+def _request_answered(command: c.RecordAnswer, attempt: Attempt, state: PaymentState) -> Events:
+    answer = command.answer
+    code = answer.response_code or ""
+    if answer.verdict is Verdict.APPROVED:
+        return (e.Approved(attempt.number, code, answer.authorisation_code, answer.host_rrn, answer.balances),)
+    if answer.verdict is Verdict.INVALID:
+        return _unknown(attempt, answer.reason or ReasonCode.OUTCOME_UNKNOWN, state, answer)
+    if answer.verdict is Verdict.TRANSIENT:
+        declines = 1 + sum(a.outcome is Outcome.DECLINED for a in state.attempts)
+        retry = decide_retry(Failure.HOST, declines, command.roll)
+        again_at = _later(command.at, retry.after_s)
+        if retry.again and again_at < state.placement.expires_at:
+            return (e.AttemptDeclined(attempt.number, code, again_at, answer.host_rrn),)
+        return (e.Declined(ReasonCode.RETRIES_EXHAUSTED, code, attempt.number, answer.host_rrn),)
+    return (e.Declined(ReasonCode.DECLINED_BY_HOST, code, attempt.number, answer.host_rrn),)
+
+
+def _reversal_answered(command: c.RecordAnswer, reversal: Attempt, state: PaymentState) -> Events:
+    answer = command.answer
+    if answer.verdict is Verdict.APPROVED:
+        return (e.Reversed(_undone(reversal), reversal.number, answer.response_code or ""),)
+    if answer.verdict is Verdict.REFUSED:
+        return (e.Held(ReasonCode.REVERSAL_REFUSED, reversal.number, answer.response_code),)
+    reason = answer.reason or ReasonCode.REVERSAL_DECLINED
+    return (_owed_still(command.at, command.roll, reversal, reason, answer.response_code),)
+
+
+def _advice_answered(command: c.RecordAnswer, advice: Attempt) -> Events:
+    answer = command.answer
+    code = answer.response_code or ""
+    if answer.verdict is Verdict.APPROVED:
+        return (e.Approved(advice.number, code, answer.authorisation_code, answer.host_rrn),)
+    if answer.verdict in (Verdict.DECLINED, Verdict.REFUSED):
+        return (e.Declined(ReasonCode.DECLINED_BY_HOST, code, advice.number, answer.host_rrn),)
+    reason = answer.reason or ReasonCode.OUTCOME_UNKNOWN
+    return (_owed_still(command.at, command.roll, advice, reason, answer.response_code),)
+
+
+def _evidence(command: c.RecordAnswer, attempt: Attempt, state: PaymentState) -> Events:
+    """An answer that did not decide: an unwanted approval opens a reversal of that attempt (M6)."""
+    answer = command.answer
+    wanted = attempt.number == state.accepted_attempt or attempt.kind is not MessageKind.REQUEST
+    being_undone = attempt.undoing is Undoing.OPEN or not state.instruction.operation.moves_money
+    if wanted or being_undone or not _speaks_of_approval(answer):
+        return (e.AnswerNoted(attempt.number, answer.response_code),)
+    return (
+        e.ReversalRequired(
+            attempt.number,
+            ReasonCode.LATE_APPROVAL,
+            answer.response_code,
+            answer.authorisation_code,
+            answer.host_rrn,
+        ),
+    )
+
+
+def _speaks_of_approval(answer: Answer) -> bool:
+    """True also for an approval that would not have counted: money may have moved all the same."""
+    return answer.verdict is Verdict.APPROVED or answer.reason in (
+        ReasonCode.PARTIAL_APPROVAL,
+        ReasonCode.WRONG_ANSWER,
+        ReasonCode.BAD_MAC,
+    )
+
+
+@_decide.register
+def _record_silence(command: c.RecordSilence, state: PaymentState) -> Events:
+    attempt = _attempt(state, command.attempt)
+    if attempt.kind is MessageKind.REQUEST:
+        return _unknown(attempt, command.reason, state, None)
+    return (_owed_still(command.at, command.roll, attempt, command.reason, None),)
+
+
+def _unknown(attempt: Attempt, reason: ReasonCode, state: PaymentState, answer: Answer | None) -> Events:
+    """M4: what may have moved money is undone; a balance inquiry moved none."""
+    if not state.instruction.operation.moves_money:
+        return (e.Failed(reason, attempt.number),)
+    code, authorisation, rrn = (
+        (answer.response_code, answer.authorisation_code, answer.host_rrn) if answer else 3 * (None,)
+    )
+    return (e.ReversalRequired(attempt.number, reason, code, authorisation, rrn),)
+
+
+def _owed_still(at: datetime, roll: float, owed: Attempt, reason: ReasonCode, code: str | None) -> e.Unaccepted:
+    """M5: written again until the host accepts it; count slows it down, nothing drops it."""
+    retry = decide_retry(Failure.OWED, owed.repeats + 1, roll)
+    return e.Unaccepted(owed.number, reason, _later(at, retry.after_s), code)
+
+
+@_decide.register
+def _hold(command: c.Hold, state: PaymentState) -> Events:
+    return (e.Held(command.reason, command.attempt),)
+
+
+@_decide.register
+def _retry(command: c.Retry, state: PaymentState) -> Events:
+    if state.status.is_final and not state.undoing:
+        raise NotAllowed(f"The payment has ended ({state.status}); an ended payment is never reopened.")
+    return (e.RetryRequested(command.note),)
+
+
+@_decide.register
+def _cancel(command: c.Cancel, state: PaymentState) -> Events:
+    """M12: the queue has decided that nothing of it is on the wire; here it must fit the payment as well."""
+    recalled = _recall_if_dispatched(state, command.reason)
+    if state.status not in (Status.QUEUED, Status.ON_HOLD) and not recalled:
+        raise NotAllowed(f"The payment is {state.status} and cannot be cancelled any more.")
+    if state.undoing:
+        raise NotAllowed("The payment is being reversed and cannot be cancelled.")
+    return *recalled, e.Cancelled(command.reason, command.note)
+
+
+@_decide.register
+def _expire(command: c.Expire, state: PaymentState) -> Events:
+    if command.at < state.placement.expires_at:
+        raise NotAllowed("the payment has not expired")
+    recalled = _recall_if_dispatched(state, ReasonCode.EXPIRED_UNSENT)
+    last = state.current
+    if last and last.outcome is Outcome.DECLINED and state.response_code:
+        return *recalled, e.Declined(ReasonCode.RETRIES_EXHAUSTED, state.response_code)
+    return *recalled, e.Expired()
+
+
+def _recall_if_dispatched(state: PaymentState, reason: ReasonCode) -> Events:
+    last = state.current
+    if state.status is Status.IN_FLIGHT and last and last.outcome is Outcome.OPEN:
+        return (e.Recalled(last.number, reason),)
+    return ()
+
+
+@_decide.register
+def _record_child(command: c.RecordChild, state: PaymentState) -> Events:
+    return (e.ChildApproved(command.child_id, command.operation, command.amount_minor),)
+
+
+def _attempt(state: PaymentState, number: int) -> Attempt:
+    attempt = state.attempt(number)
+    if attempt is None:
+        raise ImpossibleEvent(f"there is no attempt {number}")
+    return attempt
+
+
+def _undone(reversal: Attempt) -> int:
+    if reversal.reverses is None:
+        raise ImpossibleEvent("a reversal undoes an attempt")
+    return reversal.reverses
+
+
+def _later(at: datetime, seconds: float) -> datetime:
+    return at + timedelta(seconds=seconds)

@@ -1,0 +1,26 @@
+"""What the rules of a payment refuse. Messages say what it means for the money."""
+
+
+class DomainError(Exception):
+    """The rules of a payment do not allow this."""
+
+    code = "not_allowed"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class NotAllowed(DomainError):
+    """The payment's state does not allow this action; nothing was changed."""
+
+
+class UnknownEvent(DomainError):
+    """An event is of a type or version that this code cannot read: it was written by newer code."""
+
+    code = "unknown_event"
+
+
+class ImpossibleEvent(DomainError):
+    """An event does not fit the state it is applied to: the payment's history is damaged."""
+
+    code = "impossible_event"

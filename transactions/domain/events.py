@@ -1,0 +1,217 @@
+"""What happened to a payment, as plain values, and the one serialiser that writes and reads them.
+
+Owns the names and versions that the event table keeps for ever. An event is never changed once shipped:
+a new shape is a new version with an entry in `_UPCASTERS`.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+
+from transactions.domain.errors import UnknownEvent
+from transactions.domain.values import Balance, Instruction, MessageKind, Operation, Placement, ReasonCode
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A client's payment is ours to carry."""
+
+    instruction: Instruction
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """A message was made and may be written from now on; repeat 0 is its first time."""
+
+    attempt: int
+    kind: MessageKind
+    mti: str
+    stan: int
+    transmitted_at: datetime
+    terminal_id: str
+    rrn: str
+    link: str
+    business_date: date
+    digest: str
+    reverses: int | None = None
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A dispatched message was taken back before it was written: provably never sent."""
+
+    attempt: int
+    reason: ReasonCode
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The host approved; the payment rests on this attempt."""
+
+    attempt: int
+    response_code: str
+    authorisation_code: str | None = None
+    host_rrn: str | None = None
+    balances: tuple[Balance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDeclined:
+    """The host declined for a passing reason; another attempt follows."""
+
+    attempt: int
+    response_code: str
+    not_before: datetime
+    host_rrn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The payment ended declined."""
+
+    reason: ReasonCode
+    response_code: str
+    attempt: int | None = None
+    host_rrn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The payment ended and nothing moved."""
+
+    reason: ReasonCode
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalRequired:
+    """What the host did with this attempt is unknown or unwanted: it is to be undone (M4, M6)."""
+
+    attempt: int
+    reason: ReasonCode
+    response_code: str | None = None
+    authorisation_code: str | None = None
+    host_rrn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unaccepted:
+    """A reversal or an advice was not accepted yet; it is written again (M5)."""
+
+    attempt: int
+    reason: ReasonCode
+    not_before: datetime
+    response_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The host accepted the reversal `by` of the attempt."""
+
+    attempt: int
+    by: int
+    response_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerNoted:
+    """An answer came that changes nothing: late, or a duplicate."""
+
+    attempt: int
+    response_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A person has to look at it; nothing is sent meanwhile."""
+
+    reason: ReasonCode
+    attempt: int | None = None
+    response_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """Staff asked to go on now with what is held or waits for its time."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Ended before anything of it was sent."""
+
+    reason: ReasonCode
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Ended unsent because its time was over (M13)."""
+
+    reason: ReasonCode = ReasonCode.EXPIRED_UNSENT
+
+
+@dataclass(frozen=True, slots=True)
+class ChildApproved:
+    """A capture, refund or void of this payment was approved."""
+
+    child_id: uuid.UUID
+    operation: Operation
+    amount_minor: int
+
+
+Event = (
+    Accepted
+    | Dispatched
+    | Recalled
+    | Approved
+    | AttemptDeclined
+    | Declined
+    | Failed
+    | ReversalRequired
+    | Unaccepted
+    | Reversed
+    | AnswerNoted
+    | Held
+    | RetryRequested
+    | Cancelled
+    | Expired
+    | ChildApproved
+)
+
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = {kind.__name__: kind for kind in Event.__args__}
+
+_VERSION: Final = "v"
+_VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(EVENT_TYPES, 1)
+_UPCASTERS: Final[Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+
+
+def event_to_data(event: Event) -> tuple[str, dict[str, Any]]:
+    """Return the event's type and its JSON-ready content, with the version of its shape."""
+    name = type(event).__name__
+    content: dict[str, Any] = msgspec.to_builtins(event)
+    content = {key: value for key, value in content.items() if value is not None}
+    return name, {_VERSION: _VERSIONS[name], **content}
+
+
+def event_from_data(name: str, content: Mapping[str, Any]) -> Event:
+    """Return the event as today's code knows it; raises UnknownEvent for one from newer code."""
+    kind = EVENT_TYPES.get(name)
+    fields = dict(content)
+    version = fields.pop(_VERSION, None)
+    if kind is None or not isinstance(version, int) or version > _VERSIONS[name]:
+        raise UnknownEvent
+    for older in range(version, _VERSIONS[name]):
+        fields = _UPCASTERS[name, older](fields)
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError:
+        raise UnknownEvent(f"the content of a {name} event does not have the shape its version promises") from None

@@ -1,0 +1,257 @@
+"""The words of the domain: operations, statuses, reasons, and what a payment is made of."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """What a client asks for."""
+
+    PURCHASE = "purchase"
+    WITHDRAWAL = "withdrawal"
+    BALANCE_INQUIRY = "balance_inquiry"
+    DEPOSIT = "deposit"
+    TRANSFER = "transfer"
+    BILL_PAYMENT = "bill_payment"
+    AUTHORISATION = "authorisation"
+    CAPTURE = "capture"
+    REFUND = "refund"
+    VOID = "void"
+
+    @property
+    def moves_money(self) -> bool:
+        """False where silence changes nothing on any account (M4)."""
+        return self is not Operation.BALANCE_INQUIRY
+
+    @property
+    def is_child(self) -> bool:
+        """True for what acts on an earlier payment and cannot be asked for alone."""
+        return self in (Operation.CAPTURE, Operation.REFUND, Operation.VOID)
+
+    @property
+    def customer_waits(self) -> bool:
+        """True where somebody stands at a counter: such a payment is stale after a minute."""
+        return self in (
+            Operation.PURCHASE,
+            Operation.WITHDRAWAL,
+            Operation.BALANCE_INQUIRY,
+            Operation.AUTHORISATION,
+        )
+
+
+class Status(StrEnum):
+    """Where a payment stands. `on_hold` is open, never an end (M3)."""
+
+    QUEUED = "queued"
+    IN_FLIGHT = "in_flight"
+    REVERSING = "reversing"
+    ON_HOLD = "on_hold"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    REVERSED = "reversed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """True once the payment has ended; it is never reopened."""
+        return self in FINAL
+
+
+FINAL = frozenset({Status.APPROVED, Status.DECLINED, Status.REVERSED, Status.EXPIRED, Status.CANCELLED, Status.FAILED})
+
+
+class ReasonCode(StrEnum):
+    """Why something is as it is, for machines; `REASONS` has the sentence for people."""
+
+    DECLINED_BY_HOST = "declined_by_host"
+    RETRIES_EXHAUSTED = "retries_exhausted"
+    HOST_TIMEOUT = "host_timeout"
+    CONNECTION_LOST = "connection_lost"
+    LINK_TAKEN_OVER = "link_taken_over"
+    WRONG_ANSWER = "wrong_answer"
+    BAD_MAC = "bad_mac"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    DUPLICATE_REFUSED = "duplicate_refused"
+    PARTIAL_APPROVAL = "partial_approval"
+    LATE_APPROVAL = "late_approval"
+    REVERSAL_DECLINED = "reversal_declined"
+    REVERSAL_REFUSED = "reversal_refused"
+    CANNOT_BE_ENCODED = "cannot_be_encoded"
+    CANNOT_BE_SETTLED = "cannot_be_settled"
+    EXPIRED_UNSENT = "expired_unsent"
+    CANCELLED_BY_CLIENT = "cancelled_by_client"
+    CANCELLED_BY_STAFF = "cancelled_by_staff"
+    LINK_UNAVAILABLE = "link_unavailable"
+    LINK_CHANGED = "link_changed"
+
+
+REASONS: Mapping[ReasonCode, str] = {
+    ReasonCode.DECLINED_BY_HOST: "The bank declined. No money moved.",
+    ReasonCode.RETRIES_EXHAUSTED: "Every allowed try failed and none moved money.",
+    ReasonCode.HOST_TIMEOUT: "The bank did not answer in time; a reversal undoes whatever it did.",
+    ReasonCode.CONNECTION_LOST: "The connection broke before the bank answered; a reversal undoes whatever it did.",
+    ReasonCode.LINK_TAKEN_OVER: "The worker holding the connection was replaced before the answer was read; "
+    "a reversal undoes whatever the bank did.",
+    ReasonCode.WRONG_ANSWER: "The bank's answer does not match the request; a reversal undoes whatever it did.",
+    ReasonCode.BAD_MAC: "The bank's answer is not signed as it must be; a reversal undoes whatever it did.",
+    ReasonCode.OUTCOME_UNKNOWN: "The bank does not know the outcome; a reversal undoes whatever it did.",
+    ReasonCode.DUPLICATE_REFUSED: "The bank took the first write for a duplicate; a reversal undoes whatever it did.",
+    ReasonCode.PARTIAL_APPROVAL: "The bank approved only a part, which is not taken; a reversal undoes it.",
+    ReasonCode.LATE_APPROVAL: "The bank approved after the payment was settled otherwise; a reversal undoes that.",
+    ReasonCode.REVERSAL_DECLINED: "The bank has not accepted the reversal yet; it is repeated until it does.",
+    ReasonCode.REVERSAL_REFUSED: "The bank refuses the reversal. A person must settle this with the bank.",
+    ReasonCode.CANNOT_BE_ENCODED: "The payment cannot be written as a message of this link. Nothing was sent.",
+    ReasonCode.CANNOT_BE_SETTLED: "The bank's answer could not be worked on. A person must look at it.",
+    ReasonCode.EXPIRED_UNSENT: "The payment expired before it could be sent. No money moved.",
+    ReasonCode.CANCELLED_BY_CLIENT: "Cancelled before it was sent. No money moved.",
+    ReasonCode.CANCELLED_BY_STAFF: "Cancelled by staff before it was sent. No money moved.",
+    ReasonCode.LINK_UNAVAILABLE: "The link to the bank went down before this was sent. No money moved.",
+    ReasonCode.LINK_CHANGED: "The link's configuration changed before this was sent; it is prepared anew.",
+}
+
+
+class MessageKind(StrEnum):
+    """What a message is to the host."""
+
+    REQUEST = "request"
+    ADVICE = "advice"
+    REVERSAL = "reversal"
+
+
+def message_kind(operation: Operation) -> MessageKind:
+    """A capture tells what happened at the counter; everything else asks."""
+    return MessageKind.ADVICE if operation is Operation.CAPTURE else MessageKind.REQUEST
+
+
+class Outcome(StrEnum):
+    """What became of one attempt."""
+
+    OPEN = "open"
+    #: provably never on the wire
+    UNSENT = "unsent"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    #: maybe done, maybe not: its reversal settles it
+    UNKNOWN = "unknown"
+    #: a balance inquiry nobody answered: nothing to undo
+    ABANDONED = "abandoned"
+
+
+class Undoing(StrEnum):
+    """Where the reversal of an attempt stands."""
+
+    NONE = "none"
+    OPEN = "open"
+    ACCEPTED = "accepted"
+
+
+class Verdict(StrEnum):
+    """What an answer means, once its MAC and its echoes were checked."""
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    #: declined for good, for a passing reason: worth another attempt (M8)
+    TRANSIENT = "transient"
+    #: no answer that counts: wrong MAC, wrong amount, 68, 94 on a first write ... (M4)
+    INVALID = "invalid"
+    #: a reversal that will never be taken: 12, 30 or 57 (M5)
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One additional amount of field 54."""
+
+    account_type: str | None
+    amount_type: str
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the host said, read and judged."""
+
+    verdict: Verdict
+    response_code: str | None = None
+    reason: ReasonCode | None = None
+    authorisation_code: str | None = None
+    host_rrn: str | None = None
+    balances: tuple[Balance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The attempt of an earlier payment that a child acts on (fields 37, 38 and 90)."""
+
+    payment_id: uuid.UUID
+    operation: Operation
+    mti: str
+    stan: int
+    transmitted_at: datetime
+    rrn: str
+    authorisation_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What is to be done. Card numbers are masked here; the clear ones rest sealed beside it."""
+
+    operation: Operation
+    amount_minor: int
+    currency: str
+    terminal_id: str
+    card_acceptor_id: str
+    masked_pan: str | None = None
+    source_account: str | None = None
+    destination_account: str | None = None
+    biller: str | None = None
+    customer_number: str | None = None
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One STAN + field 7 + terminal, for one message."""
+
+    number: int
+    kind: MessageKind
+    mti: str
+    stan: int
+    transmitted_at: datetime
+    terminal_id: str
+    rrn: str
+    link: str
+    business_date: date
+    digest: str
+    #: which attempt this reversal undoes
+    reverses: int | None = None
+    #: how often it was written again after the first time (0421, 0221)
+    repeats: int = 0
+    outcome: Outcome = Outcome.OPEN
+    undoing: Undoing = Undoing.NONE
+    response_code: str | None = None
+    authorisation_code: str | None = None
+    host_rrn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a payment stands in the queue, and whose it is."""
+
+    merchant_id: int
+    link: str
+    lane: str | None
+    priority: int
+    expires_at: datetime
+    idempotency_key: str
+    fingerprint: str
+    fingerprint_key: str
+    request_id: str
+    reference: str | None = None
+    metadata: Mapping[str, str | int | bool | None] = field(default_factory=dict)
