@@ -1,0 +1,161 @@
+"""The SQL of the queue's verbs, named as they are; `queue.py` says what each does.
+
+Every batch locks its entries in the order of their ids and changes them by a condition on their state.
+ENQUEUE and ANSWER are fragments for other packages' statements, TAKE takes the holder's fence as one.
+"""
+
+from typing import Final
+
+from queueing import lanes
+
+REVERSAL_PRIORITY: Final = 10
+"""Above every priority a client may ask for: what is owed to the host goes first."""
+
+#: Puts the payment of the CTE `accepted(id)` in the queue, in the same statement.
+ENQUEUE: Final = f"""{lanes.JOIN_LANE}, entry AS (
+    INSERT INTO queueing_queueentry
+        (payment_id, link, kind, lane, priority, state, expires_at, pin, request_id, owed_since)
+    SELECT accepted.id, %(link)s::text, %(kind)s::text, %(lane_key)s::text, %(priority)s::smallint,
+        CASE WHEN lane.open > 1 THEN 'blocked' ELSE 'ready' END,
+        %(send_before)s::timestamptz, %(pin)s::bytea, %(request_id)s::text, %(at)s::timestamptz
+    FROM accepted LEFT JOIN lane ON true
+)"""
+
+ENTRY: Final = """e.id, e.payment_id, e.link, e.kind, e.attempt, e.reverses, e.lane, e.state, e.expires_at,
+    e.pin, e.frame, e.takes, e.unsent_tries, e.epoch, e.taken_at, e.request_id"""
+
+CLAIM: Final = f"""
+SELECT {ENTRY}, coalesce(e.expires_at <= clock_timestamp(), false) AS is_expired FROM queueing_queueentry e
+WHERE e.state = 'ready' AND e.link = %(link)s AND e.id >= %(low)s
+ORDER BY e.priority DESC, e.id LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED"""
+
+AHEAD: Final = """
+SELECT count(*) AS dispatched FROM (
+    SELECT 1 FROM queueing_queueentry WHERE state = 'dispatched' AND link = %(link)s LIMIT %(limit)s
+) AS ahead"""
+
+DISPATCH: Final = """
+UPDATE queueing_queueentry e
+SET state = 'dispatched', attempt = d.attempt, frame = d.frame, match_key = d.match_key, mti = d.mti,
+    frame_version = %(version)s::int, not_before = NULL
+FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(frames)s::bytea[], %(match_keys)s::text[], %(mtis)s::text[])
+    AS d(id, attempt, frame, match_key, mti)
+WHERE e.id = d.id AND e.state = 'ready'
+RETURNING e.id"""
+
+#: `{fence}` is a CTE named `fence` with a row only for the holder of the link, who keeps it locked (F1).
+TAKE: Final = """
+WITH {fence}, next AS MATERIALIZED (
+    SELECT e.id FROM queueing_queueentry e
+    WHERE e.state = 'dispatched' AND e.link = %(link)s AND e.frame_version = %(version)s AND e.id >= %(low)s
+        AND (e.expires_at IS NULL OR e.expires_at > clock_timestamp())
+    ORDER BY e.priority DESC, e.id LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE queueing_queueentry e
+SET state = 'taken', epoch = %(epoch)s::int, takes = e.takes + 1, taken_at = clock_timestamp()
+FROM next, fence WHERE e.id = next.id
+RETURNING e.id, e.payment_id, e.attempt, e.priority, e.frame, e.match_key, e.mti, e.request_id,
+    extract(epoch FROM e.expires_at - e.taken_at)::float8 AS expires_in_s"""
+
+UNTAKE: Final = """
+WITH given AS MATERIALIZED (
+    SELECT id FROM queueing_queueentry
+    WHERE id = ANY(%(ids)s::bigint[]) AND state = 'taken' AND epoch = %(epoch)s::int
+    ORDER BY id FOR UPDATE
+)
+UPDATE queueing_queueentry e
+SET state = 'dispatched', takes = e.takes - 1, unsent_tries = e.unsent_tries + %(failed)s::int, taken_at = NULL
+FROM given WHERE e.id = given.id"""
+
+#: Moves what the CTE `filing(entry_id, attempt, epoch, kind)` answers or silences; the first one decides.
+ANSWER: Final = """
+answered AS (
+    UPDATE queueing_queueentry e SET state = 'answered'
+    FROM (
+        SELECT q.id, f.attempt FROM queueing_queueentry q JOIN filing f ON q.id = f.entry_id
+        WHERE q.state = 'taken' AND q.attempt = f.attempt AND (f.kind = 'answer' OR q.epoch = f.epoch)
+        ORDER BY q.id FOR UPDATE OF q
+    ) AS first
+    WHERE e.id = first.id
+    RETURNING e.id
+)"""
+
+LOCK: Final = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT {ENTRY} FROM queueing_queueentry e
+    WHERE {{condition}} ORDER BY e.id LIMIT %(limit)s FOR UPDATE {{skip}}
+) SELECT * FROM wanted ORDER BY id"""
+
+CLOSE: Final = """
+WITH closing AS MATERIALIZED (
+    SELECT id FROM queueing_queueentry
+    WHERE id = ANY(%(ids)s::bigint[]) AND state = ANY(%(states)s::text[]) ORDER BY id FOR UPDATE
+)
+DELETE FROM queueing_queueentry e USING closing WHERE e.id = closing.id
+RETURNING e.id, e.lane, e.state <> 'blocked' AS was_head"""
+
+OWE: Final = f"""
+WITH owing AS MATERIALIZED (
+    SELECT e.id, o.reverses FROM queueing_queueentry e
+    JOIN unnest(%(ids)s::bigint[], %(reverses)s::smallint[]) AS o(id, reverses) USING (id)
+    WHERE e.state = 'answered' ORDER BY e.id FOR UPDATE OF e
+)
+UPDATE queueing_queueentry e
+SET state = 'ready', kind = 'reversal', priority = {REVERSAL_PRIORITY}, reverses = o.reverses, attempt = NULL,
+    expires_at = NULL, pin = NULL, frame = NULL, match_key = NULL, takes = 0, unsent_tries = 0, taken_at = NULL,
+    owed_since = clock_timestamp()
+FROM owing o WHERE e.id = o.id RETURNING e.id"""
+
+OWE_BESIDE: Final = f"""
+INSERT INTO queueing_queueentry
+    (payment_id, link, kind, attempt, reverses, priority, state, takes, request_id, owed_since)
+SELECT o.payment_id, o.link, 'reversal', o.attempt, o.reverses, {REVERSAL_PRIORITY}, 'ready', o.takes, o.request_id,
+    clock_timestamp()
+FROM unnest(%(payment_ids)s::uuid[], %(links)s::text[], %(attempts)s::smallint[], %(reverses)s::smallint[],
+    %(takes)s::smallint[], %(request_ids)s::text[]) AS o(payment_id, link, attempt, reverses, takes, request_id)"""
+
+WAIT: Final = """
+WITH later AS MATERIALIZED (
+    SELECT e.id, w.not_before FROM queueing_queueentry e
+    JOIN unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS w(id, not_before) USING (id)
+    WHERE e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
+)
+UPDATE queueing_queueentry e
+SET state = CASE WHEN l.not_before IS NULL THEN 'ready' ELSE 'waiting' END, not_before = l.not_before,
+    frame = NULL, match_key = NULL, taken_at = NULL
+FROM later l WHERE e.id = l.id RETURNING e.id"""
+
+WAKE: Final = """
+WITH due AS MATERIALIZED (
+    SELECT id FROM queueing_queueentry WHERE state = 'waiting' AND not_before <= clock_timestamp()
+    ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE queueing_queueentry e SET state = 'ready', not_before = NULL FROM due WHERE e.id = due.id RETURNING e.link"""
+
+HOLD: Final = """
+WITH held AS MATERIALIZED (
+    SELECT e.id, h.reason FROM queueing_queueentry e
+    JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS h(id, reason) USING (id)
+    WHERE e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
+)
+UPDATE queueing_queueentry e SET state = 'held', held_reason = h.reason, frame = NULL, match_key = NULL
+FROM held h WHERE e.id = h.id RETURNING e.id"""
+
+RELEASE: Final = """
+UPDATE queueing_queueentry SET state = 'ready', not_before = NULL, held_reason = NULL, unsent_tries = 0
+WHERE id = %(id)s AND state IN ('held', 'waiting') RETURNING id"""
+
+#: Counted up to a cap in each state: an operator's figure, not a balance.
+DEPTHS: Final = " UNION ALL ".join(
+    f"SELECT link, '{state}' AS state, count(*) AS entries FROM ("
+    f"SELECT link FROM queueing_queueentry WHERE state = '{state}' LIMIT %(cap)s) AS counted GROUP BY link"
+    for state in ("ready", "blocked", "waiting", "dispatched", "taken", "answered", "held")
+)
+
+OLDEST: Final = """
+SELECT l.link, extract(epoch FROM clock_timestamp() - (
+    SELECT owed_since FROM queueing_queueentry e WHERE e.link = l.link AND e.state = 'ready'
+    ORDER BY e.priority DESC, e.id LIMIT 1))::float8 AS seconds
+FROM unnest(%(links)s::text[]) AS l(link)"""
