@@ -1,0 +1,118 @@
+"""Our only socket: one non-blocking TCP connection to a host, on an asyncio loop.
+
+Owns the socket's options and the rule that no byte is handed to the kernel without leave (F2). Knows
+bytes only; what they mean is `link.machine`'s.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final
+
+_READ_SIZE: Final = 65536
+_USER_TIMEOUT_MS: Final = 10_000
+_RESET: Final = struct.pack("ii", 1, 0)
+_FINISH: Final = struct.pack("ii", 0, 0)
+
+
+class Connection:
+    """A connected socket; calls `received(bytes)`, `cleared()` when a jam has gone, and once `lost()`."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        may_write: Callable[[], bool],
+        received: Callable[[bytes], None],
+        cleared: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._socket = sock
+        self._may_write = may_write
+        self._received = received
+        self._cleared = cleared
+        self._lost = lost
+        self._unwritten = bytearray()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock, self._readable)
+
+    @classmethod
+    async def open(
+        cls,
+        endpoint: tuple[str, int],
+        timeout_s: float,
+        may_write: Callable[[], bool],
+        received: Callable[[bytes], None],
+        cleared: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> "Connection":
+        """Connect; raises OSError (TimeoutError among them)."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(timeout_s):
+            family, kind, protocol, _, address = (await loop.getaddrinfo(*endpoint, type=socket.SOCK_STREAM))[0]
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                # Whatever ends this process resets the connection: nothing lingers in the kernel's buffer.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                await loop.sock_connect(sock, address)
+            except BaseException:
+                sock.close()
+                raise
+        return cls(sock, may_write, received, cleared, lost)
+
+    @property
+    def is_clear(self) -> bool:
+        """True when everything written so far has been taken by the kernel."""
+        return not self._unwritten
+
+    def write(self, frames: bytes) -> None:
+        """Hand bytes to the kernel now, the rest when it takes more."""
+        self._unwritten += frames
+        if len(self._unwritten) == len(frames):
+            self._push()
+
+    def close(self, *, reset: bool) -> None:
+        """Close; with reset the host learns at once, and unsent bytes are thrown away."""
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET if reset else _FINISH)
+        self._socket.close()
+
+    def _push(self) -> None:
+        if not self._may_write():
+            self._end()
+            return
+        try:
+            written = self._socket.send(self._unwritten)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self._end()
+            return
+        del self._unwritten[:written]
+        if self._unwritten:
+            self._loop.add_writer(self._socket, self._push)
+        elif self._loop.remove_writer(self._socket):
+            self._cleared()
+
+    def _readable(self) -> None:
+        try:
+            received = self._socket.recv(_READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            received = b""
+        if received:
+            self._received(received)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self.close(reset=True)
+        self._lost()

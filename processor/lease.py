@@ -1,0 +1,175 @@
+"""Who holds a link, fenced by an epoch (F1, F2).
+
+Owns granting, renewing and giving back a lease. Time is CLOCK_BOOTTIME, which neither a wall clock set
+anew nor a suspended machine deceives; database times are never compared. Runs on connections of its own.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg.rows import namedtuple_row
+
+from processor import statements as sql
+
+TTL_S: Final = 6.0
+MARGIN_S: Final = 0.5
+RENEW_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 0.5
+_STATEMENT_TIMEOUT_MS: Final = 2000
+
+_log = structlog.get_logger(__name__)
+
+
+def boottime() -> float:
+    """Return seconds of CLOCK_BOOTTIME."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def holder_name() -> str:
+    """Return a name for this process that people recognise."""
+    return f"{os.uname().nodename}:{os.getpid()}"
+
+
+def connect(url: str) -> "psycopg.Connection[Any]":
+    """Open a connection that never hangs longer than a lease can spare."""
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        row_factory=namedtuple_row,
+        connect_timeout=2,
+        options=f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}",
+        tcp_user_timeout=_STATEMENT_TIMEOUT_MS,
+        application_name="lease",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to hold a link until `deadline` (BOOTTIME), longer with every renewal."""
+
+    link: str
+    epoch: int
+    holder: str
+    deadline: float
+
+
+class Candidate:
+    """Waits for a link's lease: takes it at once after a release, else after it was seen unrenewed for a TTL."""
+
+    def __init__(self, link: str, holder: str) -> None:
+        self._link = link
+        self._holder = holder
+        self._seen: tuple[int, int] | None = None
+        self._seen_since = 0.0
+
+    def look(self, connection: "psycopg.Connection[Any]", now: float) -> Grant | None:
+        """Look once at the lease, at BOOTTIME `now`; returns the grant when it is ours."""
+        row = connection.execute(sql.LOOK_AT_LEASE, {"link": self._link}).fetchone()
+        if row is None:
+            return None
+        if (row.epoch, row.renewals) != self._seen:
+            self._seen, self._seen_since = (row.epoch, row.renewals), now
+        if not row.released and now - self._seen_since < TTL_S + MARGIN_S:
+            return None
+        parameters = {"link": self._link, "holder": self._holder, "epoch": row.epoch, "renewals": row.renewals}
+        granted = connection.execute(sql.GRANT, parameters).fetchone()
+        return granted and Grant(self._link, granted.epoch, self._holder, now + TTL_S - MARGIN_S)
+
+
+def acquire(url: str, link: str, keep_waiting: Callable[[], None]) -> Grant:
+    """Wait until the lease is ours; `keep_waiting` is called often and may raise to stop."""
+    candidate = Candidate(link, holder_name())
+    connection: psycopg.Connection[Any] | None = None
+    try:
+        while True:
+            keep_waiting()
+            try:
+                connection = connection or connect(url)
+                if grant := candidate.look(connection, boottime()):
+                    return grant
+            except psycopg.Error as error:
+                _log.warning("lease.database_away", link=link, error=type(error).__name__)
+                if connection:
+                    connection.close()
+                connection = None
+            time.sleep(_LOOK_EVERY_S)
+    finally:
+        if connection:
+            connection.close()
+
+
+class Keeper:
+    """Renews a grant every second in threads of its own, and calls `lost` when its deadline passes."""
+
+    def __init__(self, url: str, grant: Grant, lost: Callable[[str], None], changed: Callable[[int], None]) -> None:
+        self.deadline = grant.deadline
+        self._url = url
+        self._grant = grant
+        self._lost = lost
+        self._changed = changed
+        self._stopped = threading.Event()
+        self._link_version: int | None = None
+        self._threads = [
+            threading.Thread(target=self._renew_for_ever, name="lease-renew", daemon=True),
+            threading.Thread(target=self._watch, name="lease-watch", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to renew and to watch the deadline."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def holds(self) -> bool:
+        """True while a byte may be handed to the kernel (F2)."""
+        return not self._stopped.is_set() and boottime() < self.deadline
+
+    def release(self) -> None:
+        """Give the lease back, so that a standby need not wait for it to run out."""
+        self._stopped.set()
+        try:
+            with connect(self._url) as connection:
+                connection.execute(sql.RELEASE, self._parameters())
+        except psycopg.Error as error:
+            _log.warning("lease.not_released", link=self._grant.link, error=type(error).__name__)
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"link": self._grant.link, "epoch": self._grant.epoch, "holder": self._grant.holder}
+
+    def _renew_for_ever(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        while not self._stopped.wait(RENEW_EVERY_S if connection else 0.1):
+            before = boottime()
+            try:
+                connection = connection or connect(self._url)
+                row = connection.execute(sql.RENEW, self._parameters()).fetchone()
+            except psycopg.Error as error:
+                _log.warning("lease.not_renewed", link=self._grant.link, error=type(error).__name__)
+                if connection:
+                    connection.close()
+                connection = None
+                continue
+            if row is None:
+                self._lost("another holder has the lease")
+                return
+            self.deadline = before + TTL_S - MARGIN_S
+            self._tell(row.link_version)
+        if connection:
+            connection.close()
+
+    def _tell(self, link_version: int | None) -> None:
+        if link_version is not None and link_version != self._link_version:
+            self._link_version = link_version
+            self._changed(link_version)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(max(0.005, min(0.1, self.deadline - boottime()))):
+            if boottime() >= self.deadline:
+                self._lost("it could not be renewed in time")
+                return

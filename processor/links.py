@@ -1,0 +1,197 @@
+"""The registry of links: reading a link's configuration, changing it, and how it is right now.
+
+A change is one transaction that counts the version up; the holder sees the version with its next renewal.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from processor.codec.dialects import DIALECTS, Dialect
+from processor.errors import ProcessorError
+from processor.link.framing import FRAMINGS
+from processor.link.profile import Profile
+from processor.models import Endpoint, Lease, Link, LinkStatus
+from queueing.database import rows
+
+_ALIVE_S: Final = 8
+
+
+class LinkRefused(ProcessorError):
+    """A link cannot be configured like that."""
+
+    permanent = True
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """A link as configured, at one version."""
+
+    id: int
+    name: str
+    version: int
+    dialect_name: str
+    framing: str
+    terminal_id: str
+    card_acceptor_id: str
+    time_zone_name: str
+    bank_uuid: str
+    window: int
+    answer_timeout_s: float
+    echo_interval_s: float
+    echo_timeout_s: float
+    endpoints: tuple[tuple[str, int], ...]
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """The dialect's data."""
+        return DIALECTS[self.dialect_name]
+
+    @cached_property
+    def time_zone(self) -> ZoneInfo:
+        """Where the terminals are."""
+        return ZoneInfo(self.time_zone_name)
+
+    @property
+    def stan_sequence(self) -> str:
+        """The link's own cycling sequence (M10)."""
+        return f"processor_stan_{self.id}"
+
+    def profile(self) -> Profile:
+        """Return what the link machine needs of it."""
+        return Profile(
+            dialect=self.dialect,
+            framing=self.framing,
+            terminal_id=self.terminal_id,
+            card_acceptor_id=self.card_acceptor_id,
+            time_zone=self.time_zone,
+            window=self.window,
+            answer_timeout_s=self.answer_timeout_s,
+            echo_interval_s=self.echo_interval_s,
+            echo_timeout_s=self.echo_timeout_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLink:
+    """How a link is now: up means signed on, the last echo answered, and its lease alive (F4)."""
+
+    up: bool
+    version: int
+    business_date: date
+    since: datetime | None
+    state: str
+    cause: str
+
+
+_CONFIG: Final = """
+SELECT l.id, l.name, l.version, l.dialect AS dialect_name, l.framing, l.terminal_id, l.card_acceptor_id,
+    l.time_zone AS time_zone_name, coalesce(l.bank_uuid::text, '') AS bank_uuid, l.window, l.answer_timeout_s,
+    l.echo_interval_s, l.echo_timeout_s,
+    (SELECT array_agg(e.host || ' ' || e.port ORDER BY e.position) FROM processor_endpoint e WHERE e.link_id = l.id)
+        AS endpoints
+FROM processor_link l WHERE l.name = %(name)s OR %(name)s = '' ORDER BY l.id LIMIT 1"""
+
+_NAMES: Final = "SELECT name FROM processor_link ORDER BY id"
+
+_LIVE: Final = f"""
+SELECT s.up AND s.epoch = l.epoch AND NOT l.released
+        AND l.renewed_at > clock_timestamp() - interval '{_ALIVE_S} seconds' AS up,
+    s.version, s.business_date, s.since, s.state, s.cause
+FROM processor_linkstatus s JOIN processor_lease l USING (link) WHERE s.link = %(link)s"""
+
+_remembered: dict[str, tuple[float, LinkConfig | None]] = {}
+
+
+def read(name: str = "") -> LinkConfig | None:
+    """Return a link's configuration, the first link's for no name; None when there is none."""
+    found = rows(_CONFIG, {"name": name})
+    if not found:
+        return None
+    fields = found[0]._asdict()
+    endpoints = tuple((host, int(port)) for host, port in (text.split(" ") for text in fields.pop("endpoints") or ()))
+    return LinkConfig(**fields, endpoints=endpoints)
+
+
+def names() -> list[str]:
+    """Return the names of all links."""
+    return [row.name for row in rows(_NAMES)]
+
+
+def remembered(name: str = "") -> LinkConfig | None:
+    """Return a link's configuration as it was at most CACHE_SECONDS ago."""
+    now = time.monotonic()
+    known = _remembered.get(name)
+    if known is None or now - known[0] > settings.CACHE_SECONDS:
+        known = (now, read(name))
+        if known[1] is not None or name == "":
+            _remembered[name] = known
+    return known[1]
+
+
+def live(name: str) -> LiveLink | None:
+    """Return how a link is now."""
+    found = rows(_LIVE, {"link": name})
+    return LiveLink(**found[0]._asdict()) if found else None
+
+
+@transaction.atomic
+def configure(name: str, changes: Mapping[str, Any], endpoints: list[tuple[str, int]] | None = None) -> Link:
+    """Create a link or change it, and count its version up; raises LinkRefused with a sentence."""
+    link = Link.objects.select_for_update().filter(name=name).first() or Link(name=name, version=0)
+    is_new = link.pk is None
+    for field, value in changes.items():
+        setattr(link, field, value)
+    _check(link, endpoints if endpoints is not None or not is_new else [])
+    link.version += 1
+    link.save()
+    if endpoints is not None:
+        link.endpoints.all().delete()
+        Endpoint.objects.bulk_create(
+            Endpoint(link=link, position=position, host=host, port=port)
+            for position, (host, port) in enumerate(endpoints)
+        )
+    if is_new:
+        _found(link)
+    _remembered.clear()
+    return link
+
+
+def _found(link: Link) -> None:
+    """Make what belongs to a link for ever: its STANs, its lease and its status."""
+    today = timezone.localdate(timezone=ZoneInfo(link.time_zone))
+    Lease.objects.create(link=link.name)
+    LinkStatus.objects.create(link=link.name, business_date=today)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SEQUENCE processor_stan_{link.pk} AS int MINVALUE 1 MAXVALUE 999999 CYCLE")
+
+
+def _check(link: Link, endpoints: list[tuple[str, int]] | None) -> None:
+    if endpoints is not None and not endpoints:
+        raise LinkRefused("A link needs at least one endpoint: --endpoint HOST:PORT.")
+    dialect = DIALECTS.get(link.dialect)
+    width = dialect.rules[41].pad_to if dialect else 0
+    timers = (link.answer_timeout_s, link.echo_interval_s, link.echo_timeout_s)
+    requirements = {
+        "An endpoint is HOST:PORT with a port from 1 to 65535.": all(
+            host and 0 < port < 65536 for host, port in endpoints or ()
+        ),
+        f"The dialect must be one of {', '.join(DIALECTS)}.": dialect is not None,
+        f"The framing must be one of {', '.join(FRAMINGS)}.": link.framing in FRAMINGS,
+        "The time zone must be a name such as Asia/Jakarta.": link.time_zone in available_timezones(),
+        f"The terminal id takes 1 to {width} characters in this dialect.": 0 < len(link.terminal_id) <= width,
+        "The card acceptor id takes 1 to 15 characters.": 0 < len(link.card_acceptor_id) <= 15,
+        "The window is 1 to 1024 messages.": 1 <= link.window <= 1024,
+        "Timeouts and intervals are 0.1 to 3600 seconds.": all(0.1 <= seconds <= 3600 for seconds in timers),
+    }
+    for sentence, fulfilled in requirements.items():
+        if not fulfilled:
+            raise LinkRefused(sentence)

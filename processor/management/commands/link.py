@@ -1,0 +1,94 @@
+"""`manage.py link`: create, change and look at links."""
+
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from processor import links
+from processor.codec.dialects import DIALECTS
+from processor.keys.errors import KeyProblem
+from processor.keys.store import install
+from processor.link.framing import FRAMINGS
+from processor.models import Key
+
+_DEFAULTS: Final = {
+    "dialect": "bank-ascii87",
+    "framing": "ascii4",
+    "terminal_id": "ATM-001",
+    "card_acceptor_id": "TRM-ISS001",
+}
+
+
+class Command(BaseCommand):
+    help = "Create a link or change it while everything runs; its worker takes a change over within seconds."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the link's name, as in the queue link.NAME")
+        parser.add_argument("--endpoint", action="append", metavar="HOST:PORT", help="a host, the first preferred")
+        parser.add_argument("--dialect", choices=sorted(DIALECTS))
+        parser.add_argument("--framing", choices=sorted(FRAMINGS))
+        parser.add_argument("--window", type=int, help="messages that may wait for their answer at once (64)")
+        parser.add_argument("--answer-timeout", type=float, dest="answer_timeout_s", help="seconds (30)")
+        parser.add_argument("--echo-interval", type=float, dest="echo_interval_s", help="seconds (30)")
+        parser.add_argument("--echo-timeout", type=float, dest="echo_timeout_s", help="seconds (10)")
+        parser.add_argument("--terminal-id", help="field 41 of messages that name none")
+        parser.add_argument("--card-acceptor-id", help="field 42 of messages that name none")
+        parser.add_argument("--time-zone", help="of fields 12 and 13, such as Asia/Jakarta")
+        parser.add_argument("--bank-uuid", help="names the context in which this bank's keys are derived")
+        parser.add_argument("--tpk", metavar="FILE", help="file with the PIN key in hexadecimal: install it")
+        parser.add_argument("--tsk", metavar="FILE", help="file with the MAC key in hexadecimal: install it")
+
+    def handle(self, name: str, **options: Any) -> None:
+        changes = {field: options[field] for field in _CHANGEABLE if options[field] is not None}
+        keys = {kind: options[kind.value.lower()] for kind in Key.Type if options[kind.value.lower()]}
+        if changes or keys or options["endpoint"]:
+            self._change(name, changes, options["endpoint"], keys)
+        self._show(name)
+
+    def _change(self, name: str, changes: dict[str, Any], endpoints: list[str] | None, keys: dict[Any, str]) -> None:
+        if links.read(name) is None:
+            changes = _DEFAULTS | changes
+        try:
+            link = links.configure(
+                name, changes, None if endpoints is None else [_endpoint(text) for text in endpoints]
+            )
+            for kind, path in keys.items():
+                install(link, kind, _read_key(path))
+        except (links.LinkRefused, KeyProblem) as error:
+            raise CommandError(str(error)) from None
+
+    def _show(self, name: str) -> None:
+        config, live = links.read(name), links.live(name)
+        if config is None or live is None:
+            raise CommandError(f"There is no link {name}; create it with --endpoint HOST:PORT.")
+        hosts = ", ".join(f"{host}:{port}" for host, port in config.endpoints)
+        state = "up" if live.up else f"down ({live.cause or live.state})"
+        taken_over = "" if live.version == config.version else f", its worker still at version {live.version}"
+        self.stdout.write(
+            f"{config.name}: {state}{taken_over}\n"
+            f"  to {hosts}, {config.dialect_name} in {config.framing}, version {config.version}\n"
+            f"  window {config.window}, answer within {config.answer_timeout_s:g} s, "
+            f"echo every {config.echo_interval_s:g} s with {config.echo_timeout_s:g} s to answer"
+        )
+
+
+_CHANGEABLE: Final = (
+    *("dialect", "framing", "window", "answer_timeout_s", "echo_interval_s", "echo_timeout_s"),
+    *("terminal_id", "card_acceptor_id", "time_zone", "bank_uuid"),
+)
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal():
+        raise CommandError("An endpoint is HOST:PORT.")
+    return host.strip("[]"), int(port)
+
+
+def _read_key(path: str) -> bytes:
+    try:
+        with open(path, encoding="ascii") as file:  # noqa: PTH123
+            return bytes.fromhex(file.read().strip())
+    except (OSError, ValueError):
+        raise CommandError(f"{path} does not hold a key in hexadecimal.") from None

@@ -1,0 +1,204 @@
+"""One session with a host: a socket and a machine from connecting to closing.
+
+Owns the translation of the machine's events into writes, filings and timers. Decides nothing itself.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, cast
+
+import structlog
+
+from processor import metrics
+from processor.connection import Connection
+from processor.filing import Filer
+from processor.lease import Keeper
+from processor.link import events as ev
+from processor.link.machine import Machine
+from processor.link.states import State
+from processor.links import LinkConfig
+from processor.store import LinkStore, Taken, insist
+from processor.taking import Taker
+
+_CONNECT_TIMEOUT_S: Final = 5.0
+_STANS: Final = 16
+
+_log = structlog.get_logger(__name__)
+
+
+class Session:
+    """Runs once; `run` returns whether the link came up in it."""
+
+    def __init__(self, config: LinkConfig, store: LinkStore, keeper: Keeper, filer: Filer, taker: Taker) -> None:
+        self._config = config
+        self._link = config.name
+        self._store = store
+        self._keeper = keeper
+        self._filer = filer
+        self._taker = taker
+        self._machine = Machine(config.profile())
+        self._connection: Connection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = asyncio.Event()
+        self._began = 0.0
+        self._came_up = False
+        self._left = False
+        self._restocking: asyncio.Task[None] | None = None
+
+    async def run(self) -> bool:
+        """Connect, sign on, carry, and return when the connection is gone and nothing is in flight."""
+        self._began = time.monotonic()
+        self._filer.say(state="connecting", up=False, version=self._config.version)
+        if not await self._connect():
+            return False
+        await self._restock()
+        if not self._left:
+            self._do(self._machine.connected(_now()))
+            await self._ended.wait()
+        self._hang_up()
+        return self._came_up
+
+    @property
+    def capacity(self) -> int:
+        """How many frames may be taken and unwritten or unanswered: the window and half of it ahead."""
+        if self._machine.state is not State.UP or self._left:
+            return 0
+        window = self._config.window
+        return window + window // 2 - self._machine.in_flight
+
+    def leave(self, patience_s: float) -> None:
+        """Write nothing new, wait for answers as long as that, sign off, end."""
+        self._left = True
+        self._do(self._machine.sign_off(_now(), patience_s))
+
+    def supplied(self) -> None:
+        """Write as much of what was taken as the window and the kernel take."""
+        machine, connection = self._machine, self._connection
+        while connection and connection.is_clear and machine.room and self._taker.in_hand and self._keeper.holds:
+            now = _now()
+            batch = self._taker.next(machine.room, now.monotonic)
+            if not batch:
+                continue
+            self._do(machine.send([ev.Outgoing(taken, taken.key, taken.mti, taken.body) for taken in batch], now))
+            for taken in batch:
+                metrics.MESSAGES.labels(self._link, "out", taken.mti, "written").inc()
+            _log.info("link.written", link=self._link, **_named(batch))
+
+    async def _connect(self) -> bool:
+        cause = ""
+        for endpoint in self._config.endpoints:
+            name = f"{endpoint[0]}:{endpoint[1]}"
+            try:
+                self._connection = await Connection.open(
+                    endpoint, _CONNECT_TIMEOUT_S, lambda: self._keeper.holds, self._received, self.supplied, self._lost
+                )
+            except OSError as error:
+                cause = "connect_timeout" if isinstance(error, TimeoutError) else "connect_refused"
+                metrics.CONNECTS.labels(self._link, "failed", cause).inc()
+                _log.warning("link.not_connected", link=self._link, endpoint=name, cause=cause)
+            else:
+                self._filer.say(endpoint=name)
+                return True
+        self._filer.say(state="closed", cause=cause)
+        return False
+
+    async def _restock(self) -> None:
+        """Draw STANs for sign-on and echo from the link's own sequence (M10)."""
+        drawn = await insist(self._link, lambda: self._store.draw_stans(self._config.stan_sequence, _STANS))
+        self._machine.supply(drawn)
+
+    def _hang_up(self) -> None:
+        if self._connection:
+            self._connection.close(reset=not self._left)
+        self._do(self._machine.disconnected())
+        if self._timer:
+            self._timer.cancel()
+
+    # What comes from the socket and the clock
+
+    def _received(self, received: bytes) -> None:
+        metrics.BYTES.labels(self._link, "in").inc(len(received))
+        self._do(self._machine.receive(received, _now()))
+        self.supplied()
+        self._taker.room_grew()
+
+    def _lost(self) -> None:
+        self._do(self._machine.disconnected())
+        self._filer.say(state="closed", up=False, cause=ev.Cause.CONNECTION_LOST.value)
+        self._ended.set()
+
+    def _tick(self) -> None:
+        self._do(self._machine.tick(_now()))
+        self.supplied()
+        self._taker.room_grew()
+
+    # What the machine says
+
+    def _do(self, events: Sequence[ev.Event]) -> None:
+        for event in events:
+            self._act(event)
+        metrics.IN_FLIGHT.labels(self._link).set(self._machine.in_flight)
+        self._set_timer()
+
+    def _act(self, event: ev.Event) -> None:  # noqa: C901  (one arm for each event)
+        match event:
+            case ev.Write(frame):
+                self._write(frame)
+            case ev.Answered(message):
+                self._filer.answered(event, cast("Taken", message.token), self._config.dialect)
+            case ev.Unanswered(message):
+                self._filer.unanswered(event, cast("Taken", message.token))
+            case ev.Stray():
+                self._filer.stray(event, self._config.dialect)
+            case ev.NetworkMessage():
+                self._filer.network_message(event, self._config.dialect)
+            case ev.EchoAnswered(elapsed_s):
+                self._echo_answered(elapsed_s)
+            case ev.CutOver(key):
+                self._filer.cut_over(key)
+            case ev.WentUp():
+                self._went_up()
+            case ev.WentDown(cause):
+                _log.warning("link.down", link=self._link, epoch=self._store.epoch, cause=cause.value)
+                self._filer.say(state="leaving", up=False, cause=cause.value)
+            case ev.Close(cause):
+                metrics.CONNECTS.labels(self._link, "ended", cause.value).inc()
+                self._filer.say(state="closed", up=False, cause=cause.value)
+                self._ended.set()
+
+    def _write(self, frame: bytes) -> None:
+        if self._connection:
+            metrics.BYTES.labels(self._link, "out").inc(len(frame))
+            self._connection.write(frame)
+
+    def _went_up(self) -> None:
+        self._came_up = True
+        metrics.CONNECT_SECONDS.labels(self._link).observe(time.monotonic() - self._began)
+        metrics.CONNECTS.labels(self._link, "up", "").inc()
+        _log.info("link.up", link=self._link, epoch=self._store.epoch)
+        self._filer.say(state="up", up=True, cause="")
+        self._taker.look()
+
+    def _echo_answered(self, elapsed_s: float) -> None:
+        metrics.ECHO_SECONDS.labels(self._link).observe(elapsed_s)
+        self._filer.say(last_echo_at=datetime.now(UTC), echo_ms=elapsed_s * 1000)
+        if self._machine.stock < _STANS // 2:
+            self._restocking = asyncio.get_running_loop().create_task(self._restock())
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._machine.next_deadline()
+        if deadline is not None and not self._ended.is_set():
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+
+def _named(batch: Sequence[Taken]) -> dict[str, list[str]]:
+    return {"payments": [str(taken.payment_id) for taken in batch], "requests": [taken.request_id for taken in batch]}
+
+
+def _now() -> ev.Moment:
+    return ev.Moment(time.monotonic(), datetime.now(UTC))

@@ -1,0 +1,104 @@
+"""Takes dispatched frames for the session that writes them, half a window ahead of it.
+
+Owns what is in our hands and not yet written: it is given back when it cannot be written any more.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import psycopg
+import structlog
+
+from processor.store import LinkStore, Taken, insist
+from queueing.doorbell import FORWARD, ring
+
+_PAUSE_S: Final = 0.2
+
+_log = structlog.get_logger(__name__)
+
+
+class Taker:
+    """Keeps the session supplied; `capacity()` says how many frames it can have in hand, 0 for none now."""
+
+    def __init__(self, link: str, store: LinkStore, capacity: Callable[[], int], supplied: Callable[[], None]) -> None:
+        self.version = 0
+        self.window = 1
+        self._link = link
+        self._store = store
+        self._capacity = capacity
+        self._supplied = supplied
+        self._in_hand: deque[Taken] = deque()
+        self._wanted = asyncio.Event()
+        #: False when the last look found less than it asked for: only a ring says that there is more
+        self._more = True
+        self._since_ring = 0
+        self._givings: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_hand(self) -> int:
+        """How many frames are taken and not written."""
+        return len(self._in_hand)
+
+    def look(self) -> None:
+        """There may be dispatched frames."""
+        self._more = True
+        self._wanted.set()
+
+    def room_grew(self) -> None:
+        """The session can have more in hand."""
+        if self._more:
+            self._wanted.set()
+
+    def next(self, limit: int, now: float) -> list[Taken]:
+        """Return frames to write now; what expired between take and write goes back unsent (M13)."""
+        batch = [self._in_hand.popleft() for _ in range(min(limit, len(self._in_hand)))]
+        stale = [taken for taken in batch if taken.expires_at <= now]
+        if stale:
+            giving = asyncio.get_running_loop().create_task(self._give(stale, failed=False))
+            self._givings.add(giving)
+            giving.add_done_callback(self._givings.discard)
+        return [taken for taken in batch if taken.expires_at > now]
+
+    async def give_back(self, *, failed: bool) -> None:
+        """Give everything in hand back; `failed` counts it as a try that came to nothing."""
+        await self._give(list(self._in_hand), failed=failed)
+        self._in_hand.clear()
+
+    async def run(self) -> None:
+        """Take for ever."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._more and (wanted := self._how_many()) > 0:
+                await self._take(wanted)
+
+    def _how_many(self) -> int:
+        """An eighth of the window at least, so that a busy link does not take one by one."""
+        capacity = self._capacity()
+        wanted = capacity - len(self._in_hand)
+        return wanted if wanted >= max(1, capacity // 8) or not self._in_hand else 0
+
+    async def _take(self, wanted: int) -> None:
+        self._more = False
+        try:
+            taken = await self._store.take(wanted, self.version)
+        except psycopg.Error as error:
+            _log.warning("link.not_taken", link=self._link, error=type(error).__name__)
+            asyncio.get_running_loop().call_later(_PAUSE_S, self.look)
+            return
+        self._more = self._more or len(taken) >= wanted
+        self._in_hand.extend(taken)
+        self._tell_forward(len(taken))
+        self._supplied()
+
+    def _tell_forward(self, taken: int) -> None:
+        """There is room ahead of us again: worth a ring for every half window."""
+        self._since_ring += taken
+        if self._since_ring >= max(1, self.window // 2):
+            self._since_ring = 0
+            ring(FORWARD)
+
+    async def _give(self, taken: Sequence[Taken], *, failed: bool) -> None:
+        await insist(self._link, lambda: self._store.untake(taken, failed=failed))
