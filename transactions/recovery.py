@@ -1,0 +1,82 @@
+"""Finds what was dropped and rings for it, and ends what has expired unsent (M13).
+
+Run by beat every few seconds and on start; twice at once does no harm. It never declares silence: only the
+link's holder does.
+"""
+
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from queueing import queue
+from queueing.database import rows
+from queueing.doorbell import FORWARD, SETTLE, link_queue, ring
+from transactions import store
+from transactions.domain import commands as c
+from transactions.ending import count_ends, notify_ends
+from transactions.metrics import RECOVERED
+from transactions.store import Change
+
+ACTOR: Final = "ferryman"
+
+_UNFINISHED: Final = """
+SELECT
+    EXISTS (SELECT 1 FROM processor_inboundframe WHERE failed = '') AS unsettled,
+    ARRAY(SELECT name FROM processor_link l WHERE EXISTS (
+        SELECT 1 FROM queueing_queueentry WHERE state = 'ready' AND link = l.name)) AS ready,
+    ARRAY(SELECT name FROM processor_link l WHERE EXISTS (
+        SELECT 1 FROM queueing_queueentry WHERE state = 'dispatched' AND link = l.name)) AS dispatched"""
+
+_log = structlog.get_logger(__name__)
+
+
+def recover() -> None:
+    """Wake what is due, end what has expired, ring for what lies about."""
+    queue.wake()
+    while expire_batch() == settings.BATCH:
+        pass
+    found = rows(_UNFINISHED)[0]
+    if found.ready or found.dispatched:
+        _ring(FORWARD, "ready")
+    for link in found.dispatched:
+        _ring(link_queue(link), "dispatched")
+    if found.unsettled:
+        _ring(SETTLE, "unsettled")
+
+
+@transaction.atomic
+def expire_batch() -> int:
+    """End payments whose time is over and that were not taken; returns how many entries it looked at."""
+    entries = queue.expired(settings.BATCH)
+    at = timezone.now()
+    loaded = store.load({entry.payment_id for entry in entries})
+    changes: dict[UUID, Change] = {}
+    by_payment: dict[UUID, Any] = {}
+    for entry in entries:
+        command = c.Expire(max(at, entry.expires_at))
+        changes[entry.payment_id] = Change.deciding(loaded[entry.payment_id], command, actor=ACTOR, at=at)
+        by_payment[entry.payment_id] = entry
+    won = store.append(changes.values())
+    promoted = queue.close([by_payment[i].id for i in won], ["waiting", "blocked", "ready", "dispatched"])
+    expired = [changes[i] for i in won]
+    notify_ends(expired)
+    transaction.on_commit(lambda: _said(expired, promoted))
+    return len(entries)
+
+
+def _said(expired: list[Change], promoted: set[str]) -> None:
+    count_ends(expired)
+    if expired:
+        RECOVERED.labels("expired", "ended").inc(len(expired))
+        _log.info("payments.expired", payments=[str(change.after.id) for change in expired])
+    if promoted:
+        ring(FORWARD)
+
+
+def _ring(queue_name: str, kind: str) -> None:
+    RECOVERED.labels(kind, "rung").inc()
+    ring(queue_name)
