@@ -1,0 +1,297 @@
+"""Every setting, with the environment name it is read from. `production/env.example` lists them for operators.
+
+Without DATABASE_URL and BROKER_URL the embedded services under `var/` are used; their secrets lie there too.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+from config import embedded
+from config.logs import configure
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+
+def _flag(name: str, default: bool) -> bool:  # noqa: FBT001
+    return os.environ.get(name, str(default)).strip().lower() in ("1", "true", "yes", "on")
+
+
+def _number(name: str, default: float) -> float:
+    text = os.environ.get(name, str(default))
+    try:
+        return float(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number.") from None
+
+
+def _list(name: str, default: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+# Where state lies, and whether this is the embedded installation.
+STATE_DIR = Path(os.environ.get("STATE_DIR", BASE_DIR / "var"))
+EMBEDDED = not (os.environ.get("DATABASE_URL") or os.environ.get("BROKER_URL"))
+
+
+def _secret(name: str, length: int) -> str:
+    """Read a secret from the environment; the embedded installation makes and keeps its own."""
+    if value := os.environ.get(name):
+        return value
+    if not EMBEDDED:
+        raise ImproperlyConfigured(f"Set {name}; `openssl rand -hex {length}` makes one.")
+    kept = STATE_DIR / "secrets" / name
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = kept.with_name(f"{name}.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(length))
+        try:
+            kept.hardlink_to(fresh)
+        except FileExistsError:
+            pass  # another process was first; its secret holds
+        finally:
+            fresh.unlink()
+    return kept.read_text()
+
+
+DEBUG = _flag("DEBUG", default=False)
+SECRET_KEY = _secret("SECRET_KEY", 32)
+MASTER_KEY = _secret("MASTER_KEY", 32)
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if EMBEDDED else "")
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", "")
+
+_place = embedded.place_at(STATE_DIR / "services") if EMBEDDED else None
+DATABASE_URL = os.environ.get("DATABASE_URL") or (_place.database_url if _place else "")
+BROKER_URL = os.environ.get("BROKER_URL") or (_place.broker_url if _place else "")
+if not (DATABASE_URL and BROKER_URL):
+    raise ImproperlyConfigured("Set DATABASE_URL and BROKER_URL, both or neither.")
+#: for LISTEN and the lease, where a transaction pooler stands before the other
+DATABASE_DIRECT_URL = os.environ.get("DATABASE_DIRECT_URL") or DATABASE_URL
+
+# The web server's threads share a pool; workers keep a connection a thread, for Celery closes a pool after every task.
+DATABASE_POOL = int(_number("DATABASE_POOL", 0))
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),
+    "connect_timeout": 3,
+    "application_name": os.environ.get("PROCESS_NAME", "ferryman"),
+    **({"pool": {"min_size": 2, "max_size": DATABASE_POOL, "timeout": 3}} if DATABASE_POOL else {}),
+}
+DATABASES["default"]["CONN_MAX_AGE"] = 0 if DATABASE_POOL else None
+DATABASES["default"]["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_NAME") or None}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_api_key",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "pgtrigger",
+    "axes",
+    "csp",
+    "django_prometheus",
+    "django_structlog",
+    "config",
+    "queueing",
+    "processor",
+    "transactions",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "axes.middleware.AxesMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+# The API's own, in place of the above: see `wsgi`.
+API_MIDDLEWARE = ["config.middleware.RequestId"]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+FORMAT_MODULE_PATH = ["config.formats"]
+STATIC_URL = "static/"
+STATIC_ROOT = STATE_DIR / "static"
+LOGGING = configure(level=os.environ.get("LOG_LEVEL", "INFO"), as_json=_flag("LOG_JSON", default=not EMBEDDED))
+LOGGING_CONFIG = "logging.config.dictConfig"
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+LOGIN_URL = "admin:login"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+SESSION_COOKIE_HTTPONLY = True
+SECURE_COOKIES = _flag("SECURE_COOKIES", default=not EMBEDDED)
+SESSION_COOKIE_SECURE = SECURE_COOKIES
+CSRF_COOKIE_SECURE = SECURE_COOKIES
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+# Nothing is ever loaded from another host. Unfold's Alpine evaluates its expressions, hence unsafe-eval.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", "'unsafe-inline'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["transactions.api.auth.BearerKey"],
+    "DEFAULT_PERMISSION_CLASSES": ["transactions.api.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["transactions.api.throttle.KeyRate"],
+    "DEFAULT_RENDERER_CLASSES": ["transactions.api.rendering.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["transactions.api.rendering.StrictJsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "transactions.api.problems.handle",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ferryman",
+    "DESCRIPTION": "Payments over a bank's single ISO 8583 connection: accepted at once, carried in order, "
+    "and settled even when the bank is silent.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True},
+    "POSTPROCESSING_HOOKS": ["transactions.api.openapi.add_components"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+PROMETHEUS_EXPORT_MIGRATIONS = False
+DJANGO_STRUCTLOG_COMMAND_LOGGING_ENABLED = False
+
+
+def _page(title: str, icon: str, model: str) -> dict[str, object]:
+    """An entry of the sidebar, for those who may see it."""
+    app, name = model.split("_", 1)
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+    }
+
+
+UNFOLD = {
+    "SITE_TITLE": "Ferryman",
+    "SITE_HEADER": "Ferryman",
+    "SITE_SUBHEADER": "Payments across one link",
+    "SITE_SYMBOL": "directions_boat",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("ferryman/icon.svg")},
+    ],
+    "STYLES": [lambda _: static("ferryman/pages.css")],
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "title": "Payments",
+                "items": [
+                    _page("Payments", "payments", "transactions_payment"),
+                    _page("Queue", "low_priority", "queueing_queueentry"),
+                    _page("Lanes", "view_week", "queueing_lane"),
+                ],
+            },
+            {
+                "title": "Bank",
+                "items": [
+                    _page("Links", "cable", "processor_link"),
+                    _page("Messages", "swap_horiz", "processor_message"),
+                ],
+            },
+            {
+                "title": "Who",
+                "items": [
+                    _page("Merchants", "storefront", "transactions_merchant"),
+                    _page("API keys", "key", "transactions_apikey"),
+                    _page("Staff", "person", "auth_user"),
+                    _page("Groups", "group", "auth_group"),
+                ],
+            },
+        ],
+    },
+}
+
+# What operators tune.
+#: seconds an API key and a link's configuration are remembered by a web process
+CACHE_SECONDS = _number("CACHE_SECONDS", 5)
+#: requests a second one API key may make of one web process, and how many at once
+RATE_LIMIT = _number("RATE_LIMIT", 2000)
+RATE_BURST = _number("RATE_BURST", 4000)
+#: open entries of a link above which new payments are refused with 503
+BACKLOG_LIMIT = int(_number("BACKLOG_LIMIT", 10_000))
+#: web threads a process, of which half may wait for a payment's end (`Prefer: wait`)
+WEB_THREADS = int(_number("WEB_THREADS", 32))
+#: rows a forward or settle task works on at once
+BATCH = int(_number("BATCH", 200))
+#: seconds a stopping link worker waits for answers before it settles them as silence
+LINK_DRAIN_SECONDS = _number("LINK_DRAIN_SECONDS", 3)
+#: seconds between two runs of the recovery job
+RECOVERY_SECONDS = _number("RECOVERY_SECONDS", 10)
+#: port of a worker's own /metrics and /health; 0 for none
+METRICS_PORT = int(_number("METRICS_PORT", 0))
