@@ -144,24 +144,31 @@ class Keeper:
 
     def _renew_for_ever(self) -> None:
         connection: psycopg.Connection[Any] | None = None
-        while not self._stopped.wait(RENEW_EVERY_S if connection else 0.1):
-            before = boottime()
-            try:
-                connection = connection or connect(self._url)
-                row = connection.execute(sql.RENEW, self._parameters()).fetchone()
-            except psycopg.Error as error:
-                _log.warning("lease.not_renewed", link=self._grant.link, error=type(error).__name__)
-                if connection:
-                    connection.close()
-                connection = None
-                continue
-            if row is None:
-                self._lost("another holder has the lease")
-                return
+        try:
+            while not self._stopped.wait(RENEW_EVERY_S if connection else 0.1):
+                connection, is_ours = self._renew(connection)
+                if not is_ours:
+                    self._lost("another holder has the lease")
+                    return
+        finally:
+            if connection:
+                connection.close()
+
+    def _renew(self, connection: "psycopg.Connection[Any] | None") -> "tuple[psycopg.Connection[Any] | None, bool]":
+        """Renew once; returns the connection to go on with, and False when another has the lease."""
+        before = boottime()
+        try:
+            connection = connection or connect(self._url)
+            row = connection.execute(sql.RENEW, self._parameters()).fetchone()
+        except psycopg.Error as error:
+            _log.warning("lease.not_renewed", link=self._grant.link, error=type(error).__name__)
+            if connection:
+                connection.close()
+            return None, True
+        if row is not None:
             self.deadline = before + TTL_S - MARGIN_S
             self._tell(row.link_version)
-        if connection:
-            connection.close()
+        return connection, row is not None
 
     def _tell(self, link_version: int | None) -> None:
         if link_version is not None and link_version != self._link_version:

@@ -57,6 +57,8 @@ class QueueEntry(models.Model):
     takes = models.SmallIntegerField(db_default=0)
     #: times it was given back unwritten
     unsent_tries = models.SmallIntegerField(db_default=0)
+    #: how often it was about to be encoded by a process that had just started
+    suspicions = models.SmallIntegerField(db_default=0)
     taken_at = models.DateTimeField(null=True)
     held_reason = models.TextField(null=True)  # noqa: DJ001
     request_id = models.TextField()

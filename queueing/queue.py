@@ -82,6 +82,11 @@ def claim(link: str, limit: int, low_water: LowWater) -> Sequence[Any]:
     return found
 
 
+def suspect_next(link: str) -> None:
+    """Mark the next ready entry of a link, at once and whatever becomes of this process."""
+    run(sql.SUSPECT, {"link": link})
+
+
 def dispatch(frames: Sequence[DispatchedFrame], version: int) -> set[int]:
     """ready -> dispatched, with the sealed frame; returns the ids it changed."""
     parameters = {
@@ -103,6 +108,11 @@ def recall(moves: Sequence[tuple[int, datetime | None]]) -> set[int]:
 def wait(moves: Sequence[tuple[int, datetime | None]]) -> set[int]:
     """answered -> waiting until a time; returns the ids it changed."""
     return _wait(moves, "answered")
+
+
+def postpone(moves: Sequence[tuple[int, datetime | None]]) -> set[int]:
+    """ready -> waiting until a time; returns the ids it changed."""
+    return _wait(moves, "ready")
 
 
 def wake(limit: int = 1000) -> set[str]:

@@ -22,13 +22,20 @@ ENQUEUE: Final = f"""{lanes.JOIN_LANE}, entry AS (
 )"""
 
 ENTRY: Final = """e.id, e.payment_id, e.link, e.kind, e.attempt, e.reverses, e.lane, e.state, e.expires_at,
-    e.pin, e.frame, e.takes, e.unsent_tries, e.epoch, e.taken_at, e.request_id"""
+    e.pin, e.frame, e.takes, e.unsent_tries, e.suspicions, e.epoch, e.taken_at, e.request_id"""
 
 CLAIM: Final = f"""
 SELECT {ENTRY}, coalesce(e.expires_at <= clock_timestamp(), false) AS is_expired FROM queueing_queueentry e
 WHERE e.state = 'ready' AND e.link = %(link)s AND e.id >= %(low)s
 ORDER BY e.priority DESC, e.id LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED"""
+
+SUSPECT: Final = """
+UPDATE queueing_queueentry SET suspicions = suspicions + 1
+WHERE id = (
+    SELECT e.id FROM queueing_queueentry e WHERE e.state = 'ready' AND e.link = %(link)s
+    ORDER BY e.priority DESC, e.id LIMIT 1 FOR UPDATE SKIP LOCKED
+)"""
 
 AHEAD: Final = """
 SELECT count(*) AS dispatched FROM (
@@ -38,7 +45,7 @@ SELECT count(*) AS dispatched FROM (
 DISPATCH: Final = """
 UPDATE queueing_queueentry e
 SET state = 'dispatched', attempt = d.attempt, frame = d.frame, match_key = d.match_key, mti = d.mti,
-    frame_version = %(version)s::int, not_before = NULL
+    frame_version = %(version)s::int, not_before = NULL, suspicions = 0
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(frames)s::bytea[], %(match_keys)s::text[], %(mtis)s::text[])
     AS d(id, attempt, frame, match_key, mti)
 WHERE e.id = d.id AND e.state = 'ready'
@@ -144,7 +151,7 @@ UPDATE queueing_queueentry e SET state = 'held', held_reason = h.reason, frame =
 FROM held h WHERE e.id = h.id RETURNING e.id"""
 
 RELEASE: Final = """
-UPDATE queueing_queueentry SET state = 'ready', not_before = NULL, held_reason = NULL, unsent_tries = 0
+UPDATE queueing_queueentry SET state = 'ready', not_before = NULL, held_reason = NULL, unsent_tries = 0, suspicions = 0
 WHERE id = %(id)s AND state IN ('held', 'waiting') RETURNING id"""
 
 #: Counted up to a cap in each state: an operator's figure, not a balance.

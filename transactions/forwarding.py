@@ -7,7 +7,7 @@ link that is up and at most two windows ahead of it, so that nothing is sealed e
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,25 +17,29 @@ from django.db import transaction
 from django.utils import timezone
 
 from processor import links
+from processor.codec.errors import EncodeError
 from processor.errors import ProcessorError
 from processor.keys.store import keys_of
 from processor.links import LinkConfig, LiveLink
 from processor.metrics import STAGE_SECONDS
 from queueing import queue
 from queueing.database import rows
-from queueing.doorbell import link_queue, ring
+from queueing.doorbell import FORWARD, link_queue, ring
 from queueing.queue import DispatchedFrame, LowWater
 from transactions import store
 from transactions.domain import commands as c
 from transactions.domain import events as e
+from transactions.domain.decide import may_try_again
 from transactions.domain.errors import DomainError
-from transactions.domain.values import ReasonCode
+from transactions.domain.values import MessageKind, ReasonCode
 from transactions.ending import count_ends, notify_ends
 from transactions.preparing import Situation, needs_stan, prepare
 from transactions.store import Change, Loaded
 
 ACTOR: Final = "ferryman"
 _WINDOWS_AHEAD: Final = 2
+_UNTIL_UNDONE: Final = timedelta(seconds=2)
+_MOST_SUSPICIONS: Final = 3
 
 _DRAW_STANS: Final = """
 WITH drawn AS MATERIALIZED (SELECT nextval('{sequence}')::int AS stan FROM generate_series(1, %(count)s::int))
@@ -49,6 +53,16 @@ _low_waters: dict[str, LowWater] = {}
 
 
 @dataclass(slots=True)
+class _Care:
+    """How many more entries this process takes one by one: a batch, from its start."""
+
+    left: int
+
+
+_care: Final = _Care(settings.BATCH)
+
+
+@dataclass(slots=True)
 class _Plan:
     """What a batch is going to do, payment by payment."""
 
@@ -56,6 +70,8 @@ class _Plan:
     frames: dict[UUID, DispatchedFrame] = field(default_factory=dict)
     expired: dict[UUID, int] = field(default_factory=dict)
     held: dict[UUID, tuple[int, str]] = field(default_factory=dict)
+    #: entries that wait for the reversal of an earlier attempt (M8)
+    postponed: list[tuple[int, datetime | None]] = field(default_factory=list)
 
 
 def forward() -> None:
@@ -75,7 +91,7 @@ def forward_link(name: str) -> None:
     if live.up and live.version == config.version:
         more = True
         while more:
-            more = dispatch_batch(config, live)
+            more = _carefully(config, live) if _care.left > 0 else dispatch_batch(config, live, settings.BATCH)
             ring(link_queue(name))
 
 
@@ -102,11 +118,21 @@ def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     return len(entries)
 
 
+def _carefully(config: LinkConfig, live: LiveLink) -> bool:
+    """Dispatch one entry that is marked first: if making its message ends this process, the mark stays.
+
+    That is how the first entries after a start go; a message that ended three workers is held.
+    """
+    _care.left -= 1
+    queue.suspect_next(config.name)
+    return dispatch_batch(config, live, 1)
+
+
 @transaction.atomic
-def dispatch_batch(config: LinkConfig, live: LiveLink) -> bool:
-    """Dispatch up to BATCH ready entries in one transaction; True when there may be more."""
+def dispatch_batch(config: LinkConfig, live: LiveLink, most: int) -> bool:
+    """Dispatch up to so many ready entries in one transaction; True when there may be more."""
     room = queue.room_ahead(config.name, _WINDOWS_AHEAD * config.window)
-    limit = min(room, settings.BATCH)
+    limit = min(room, most)
     if limit <= 0:
         return False
     entries = queue.claim(config.name, limit, _low_waters.setdefault(config.name, LowWater()))
@@ -129,27 +155,37 @@ def _dispatch(entries: Sequence[Any], config: LinkConfig, live: LiveLink) -> Non
     queue.dispatch([frame for i, frame in plan.frames.items() if i in won], config.version)
     queue.close([entry_id for i, entry_id in plan.expired.items() if i in won], ["ready"])
     queue.hold([move for i, move in plan.held.items() if i in won], "ready")
+    if queue.postpone(plan.postponed):
+        ring(FORWARD, _UNTIL_UNDONE.total_seconds())
     notify_ends(plan.changes[i] for i in plan.expired if i in won)
     _say(entries, plan, won, config)
 
 
 def _plan(entry: Any, loaded: Loaded, situation: Situation, at: datetime, plan: _Plan) -> None:
     """Decide what becomes of one entry; what cannot be encoded is held and stops no sibling."""
-    payment_id = entry.payment_id
     try:
-        if entry.is_expired:
-            command: c.Command = c.Expire(max(at, entry.expires_at))
-            plan.changes[payment_id] = Change.deciding(loaded, command, actor=ACTOR, at=at)
-            plan.expired[payment_id] = entry.id
-            return
-        command, frame = prepare(entry, loaded, situation)
-        plan.changes[payment_id] = Change.deciding(loaded, command, actor=ACTOR, at=at)
-        plan.frames[payment_id] = frame
-    except (ProcessorError, DomainError) as error:
+        _plan_one(entry, loaded, situation, at, plan)
+    except Exception as error:  # noqa: BLE001  (whatever is wrong with one entry, the others go on)
         reason = ReasonCode.CANNOT_BE_ENCODED
-        _log.error("payment.held", payment=str(payment_id), reason=reason.value, why=str(error))
-        plan.changes[payment_id] = Change.deciding(loaded, c.Hold(reason, entry.reverses), actor=ACTOR, at=at)
-        plan.held[payment_id] = (entry.id, f"{reason.value}: {_why(error)}")
+        _log.error("payment.held", payment=str(entry.payment_id), reason=reason.value, exc_info=error)
+        hold = c.Hold(reason, entry.reverses)
+        plan.changes[entry.payment_id] = Change.deciding(loaded, hold, actor=ACTOR, at=at)
+        plan.held[entry.payment_id] = (entry.id, f"{reason.value}: {_why(error)}")
+
+
+def _plan_one(entry: Any, loaded: Loaded, situation: Situation, at: datetime, plan: _Plan) -> None:
+    if entry.suspicions > _MOST_SUSPICIONS:
+        raise EncodeError(f"making its message ended {_MOST_SUSPICIONS} workers")
+    if entry.is_expired:
+        expire = c.Expire(max(at, entry.expires_at))
+        plan.changes[entry.payment_id] = Change.deciding(loaded, expire, actor=ACTOR, at=at)
+        plan.expired[entry.payment_id] = entry.id
+    elif entry.kind == MessageKind.REQUEST and not may_try_again(loaded.state):
+        plan.postponed.append((entry.id, at + _UNTIL_UNDONE))
+    else:
+        command, frame = prepare(entry, loaded, situation)
+        plan.changes[entry.payment_id] = Change.deciding(loaded, command, actor=ACTOR, at=at)
+        plan.frames[entry.payment_id] = frame
 
 
 def _why(error: Exception) -> str:

@@ -55,7 +55,7 @@ def _dispatch(command: c.Dispatch, state: PaymentState) -> Events:
         original = state.attempt(command.reverses)
         if original is None or original.undoing is not Undoing.OPEN:
             raise NotAllowed("there is no open reversal of this attempt")
-    elif not state.attempt(command.attempt) and not _may_try_again(state):
+    elif not state.attempt(command.attempt) and not may_try_again(state):
         raise NotAllowed("the previous attempt is neither unsent, declined nor reversed")
     return (
         e.Dispatched(
@@ -75,8 +75,8 @@ def _dispatch(command: c.Dispatch, state: PaymentState) -> Events:
     )
 
 
-def _may_try_again(state: PaymentState) -> bool:
-    """M8: the previous attempt is provably unsent, declined for good, or reversed and that accepted."""
+def may_try_again(state: PaymentState) -> bool:
+    """M8: there is no attempt yet, or the last is provably unsent, declined for good, or reversed and that accepted."""
     last = state.current
     return last is None or last.outcome in (Outcome.UNSENT, Outcome.DECLINED) or last.undoing is Undoing.ACCEPTED
 
@@ -222,8 +222,7 @@ def _expire(command: c.Expire, state: PaymentState) -> Events:
     if command.at < state.placement.expires_at:
         raise NotAllowed("the payment has not expired")
     recalled = _recall_if_dispatched(state, ReasonCode.EXPIRED_UNSENT)
-    last = state.current
-    if last and last.outcome is Outcome.DECLINED and state.response_code:
+    if state.response_code:
         return *recalled, e.Declined(ReasonCode.RETRIES_EXHAUSTED, state.response_code)
     return *recalled, e.Expired()
 

@@ -50,11 +50,11 @@ class Command(BaseCommand):
         if links.read(name) is None:
             changes = _DEFAULTS | changes
         try:
-            link = links.configure(
-                name, changes, None if endpoints is None else [_endpoint(text) for text in endpoints]
-            )
-            for kind, path in keys.items():
-                install(link, kind, _read_key(path))
+            hosts = None if endpoints is None else [_endpoint(text) for text in endpoints]
+            terminal_keys = {kind: _read_key(path) for kind, path in keys.items()}
+            link = links.configure(name, changes, hosts)
+            for kind, terminal_key in terminal_keys.items():
+                install(link, kind, terminal_key)
         except (links.LinkRefused, KeyProblem) as error:
             raise CommandError(str(error)) from None
 

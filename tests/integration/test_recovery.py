@@ -1,0 +1,128 @@
+"""Recovery: what was dropped is found; it never declares silence."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from processor.models import InboundFrame
+from queueing.models import Lane, QueueEntry
+from tests.integration.conftest import Hand, answering, status_of
+from tests.stack import wait_until
+from transactions import forwarding, recovery
+
+Rings = list[tuple[str, float]]
+
+
+@pytest.fixture(autouse=True)
+def quiet(hand: Hand, rings: Rings) -> None:
+    """Only what recovery rings counts here."""
+    rings.clear()
+
+
+def recovered(rings: Rings) -> set[str]:
+    rings.clear()
+    recovery.recover()
+    return {queue for queue, _ in rings}
+
+
+def test_with_nothing_to_do_nobody_is_rung(rings: Rings) -> None:
+    assert recovered(rings) == set()
+
+
+def test_a_lost_ring_for_forwarding_is_rung_again(hand: Hand, rings: Rings) -> None:
+    hand.accept()
+
+    assert recovered(rings) == {"forward"}
+
+
+def test_a_lost_ring_for_the_link_is_rung_again(hand: Hand, rings: Rings) -> None:
+    hand.accept()
+    forwarding.forward()
+
+    assert recovered(rings) == {"forward", "link.bank"}
+
+
+def test_a_lost_ring_for_settling_is_rung_again(hand: Hand, rings: Rings) -> None:
+    hand.accept()
+    (taken,) = hand.take()
+    hand.file(answering(taken))
+
+    assert recovered(rings) == {"settle"}
+
+
+def test_what_is_due_is_woken(hand: Hand, rings: Rings) -> None:
+    hand.accept()
+    hand.answer(hand.take()[0], "91")
+    assert recovered(rings) == set()
+
+    QueueEntry.objects.update(not_before=timezone.now())
+
+    assert recovered(rings) == {"forward"}
+    assert QueueEntry.objects.get().state == "ready"
+
+
+def test_what_was_taken_is_left_to_the_holder(hand: Hand, rings: Rings) -> None:
+    payment = hand.accept()
+    hand.take()
+    QueueEntry.objects.update(taken_at=timezone.now() - timedelta(days=3))
+
+    assert recovered(rings) == set()
+    assert status_of(payment) == "in_flight"
+    assert not InboundFrame.objects.exists()
+
+
+class TestExpiry:
+    def test_what_waits_for_a_link_that_is_down_ends_unsent(self, hand: Hand) -> None:
+        payment = hand.accept(expires_in_s=-1)
+
+        recovery.recover()
+
+        assert status_of(payment) == "expired"
+        assert payment.reason == "expired_unsent"
+        assert not QueueEntry.objects.exists()
+
+    def test_what_is_dispatched_is_recalled_first(self, hand: Hand) -> None:
+        payment = hand.accept(expires_in_s=1)
+        forwarding.forward()
+        wait_until(lambda: timezone.now() > payment.expires_at, 3, "its time is over")
+
+        recovery.recover()
+
+        assert status_of(payment) == "expired"
+        assert hand.run(lambda store: store.take(10, 1)) == []
+
+    def test_what_was_taken_does_not_expire(self, hand: Hand) -> None:
+        payment = hand.accept(expires_in_s=1)
+        hand.take()
+        wait_until(lambda: timezone.now() > payment.expires_at, 3, "its time is over")
+
+        recovery.recover()
+
+        assert status_of(payment) == "in_flight"
+
+    def test_a_lane_goes_on_behind_what_expired(self, hand: Hand) -> None:
+        hand.accept(1, lane="a", expires_in_s=-1)
+        second = hand.accept(2, lane="a")
+
+        recovery.recover()
+
+        assert [taken.payment_id for taken in hand.take()] == [second.id]
+
+    def test_one_may_expire_in_the_middle_of_a_lane(self, hand: Hand) -> None:
+        first = hand.accept(1, lane="a")
+        hand.accept(2, lane="a", expires_in_s=-1)
+        third = hand.accept(3, lane="a")
+
+        recovery.recover()
+
+        assert Lane.objects.get().open == 2
+        hand.answer(hand.take()[0])
+        assert [taken.payment_id for taken in hand.take()] == [third.id]
+        assert status_of(first) == "approved"
+
+
+def test_twice_at_once_does_no_harm(hand: Hand, rings: Rings) -> None:
+    hand.accept()
+
+    assert recovered(rings) == recovered(rings) == {"forward"}
