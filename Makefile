@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench lint clean lock
+.PHONY: run test bench lint openapi clean lock
 
 run: $(VENV)/run
 	@$(BIN)/python -m config.run
@@ -41,3 +41,6 @@ $(VENV)/run: $(VENV)/uv locks/run.txt
 $(VENV)/dev: $(VENV)/uv locks/dev.txt
 	@$(BIN)/uv pip sync -q --require-hashes locks/uv.txt locks/dev.txt
 	@touch $@ $(VENV)/run
+
+openapi: $(VENV)/dev
+	@STATE_DIR=var/openapi $(BIN)/python manage.py spectacular --validate --file openapi.yaml

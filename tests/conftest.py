@@ -41,4 +41,10 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
     settings.DATABASE_DIRECT_URL = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
     yield
     with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            # The process's own LISTEN connection lives as long as the process.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         teardown_databases(made, verbosity=0)

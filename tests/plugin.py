@@ -18,6 +18,7 @@ def pytest_load_initial_conftests() -> None:
     """Start what the tests need, once."""
     folder = Path(_closing.enter_context(tempfile.TemporaryDirectory(prefix="ferryman-", ignore_cleanup_errors=True)))
     folder.chmod(0o711)
+    (folder / "static").mkdir()
     database_url, broker_url = _closing.enter_context(services(folder / "services", durable=False))
     os.environ |= {
         "DATABASE_URL": database_url,

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core import signing
 from django.http import Http404
 from django.urls import reverse
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import ParseError, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -44,7 +44,7 @@ class PaymentsView(APIView):
     def post(self, request: Request) -> Response:
         """Accept a payment, and wait for its end as long as the client prefers."""
         key = _idempotency_key(request)
-        payment = parse_payment(request.data)
+        payment = parse_payment(_body(request))
         client: Any = request.user
         throttle = KeyRate()
         allowed = throttle.allow_request(request, self)
@@ -152,6 +152,13 @@ def _found(request: Request, payment_id: UUID) -> Any:
     if row is None:
         raise Http404
     return row
+
+
+def _body(request: Request) -> Any:
+    """DRF takes no body for an empty object; it is no JSON."""
+    if not int(request.META.get("CONTENT_LENGTH") or 0):
+        raise ParseError
+    return request.data
 
 
 def _idempotency_key(request: Request) -> str:
