@@ -82,9 +82,20 @@ def claim(link: str, limit: int, low_water: LowWater) -> Sequence[Any]:
     return found
 
 
-def suspect_next(link: str) -> None:
-    """Mark the next ready entry of a link, at once and whatever becomes of this process."""
-    run(sql.SUSPECT, {"link": link})
+def claim_one(entry_id: int) -> Sequence[Any]:
+    """Lock and return one entry, if it is still ready and nobody else has it."""
+    return rows(sql.CLAIM_ONE, {"id": entry_id})
+
+
+def suspect_next(link: str) -> int | None:
+    """Mark the next ready entry of a link, whatever becomes of this process; returns its id."""
+    marked = rows(sql.SUSPECT, {"link": link})
+    return int(marked[0].id) if marked else None
+
+
+def trust(entry_id: int) -> None:
+    """Take one mark back: this entry was not what went wrong."""
+    run(sql.TRUST, {"id": entry_id})
 
 
 def dispatch(frames: Sequence[DispatchedFrame], version: int) -> set[int]:

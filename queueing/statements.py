@@ -24,18 +24,26 @@ ENQUEUE: Final = f"""{lanes.JOIN_LANE}, entry AS (
 ENTRY: Final = """e.id, e.payment_id, e.link, e.kind, e.attempt, e.reverses, e.lane, e.state, e.expires_at,
     e.pin, e.frame, e.takes, e.unsent_tries, e.suspicions, e.epoch, e.taken_at, e.request_id"""
 
-CLAIM: Final = f"""
+_READY: Final = f"""
 SELECT {ENTRY}, coalesce(e.expires_at <= clock_timestamp(), false) AS is_expired FROM queueing_queueentry e
-WHERE e.state = 'ready' AND e.link = %(link)s AND e.id >= %(low)s
+WHERE e.state = 'ready'"""
+
+CLAIM: Final = f"""{_READY} AND e.link = %(link)s AND e.id >= %(low)s
 ORDER BY e.priority DESC, e.id LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED"""
+
+CLAIM_ONE: Final = f"{_READY} AND e.id = %(id)s FOR UPDATE SKIP LOCKED"
 
 SUSPECT: Final = """
 UPDATE queueing_queueentry SET suspicions = suspicions + 1
 WHERE id = (
     SELECT e.id FROM queueing_queueentry e WHERE e.state = 'ready' AND e.link = %(link)s
     ORDER BY e.priority DESC, e.id LIMIT 1 FOR UPDATE SKIP LOCKED
-)"""
+)
+RETURNING id"""
+
+TRUST: Final = """
+UPDATE queueing_queueentry SET suspicions = suspicions - 1 WHERE id = %(id)s AND state = 'ready' AND suspicions > 0"""
 
 AHEAD: Final = """
 SELECT count(*) AS dispatched FROM (
@@ -131,7 +139,7 @@ WITH later AS MATERIALIZED (
 )
 UPDATE queueing_queueentry e
 SET state = CASE WHEN l.not_before IS NULL THEN 'ready' ELSE 'waiting' END, not_before = l.not_before,
-    frame = NULL, match_key = NULL, taken_at = NULL
+    frame = NULL, match_key = NULL, taken_at = NULL, suspicions = 0
 FROM later l WHERE e.id = l.id RETURNING e.id"""
 
 WAKE: Final = """

@@ -31,7 +31,7 @@ _TETHER: Final = [PYTHON, "-I", "-S", str(BASE / "config" / "tether.py"), str(in
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], within_s: float, what: str) -> T:
+def wait_until(condition: Callable[[], T | None], within_s: float, what: str) -> T:
     """Return the first true value of a condition; fails with what was awaited."""
     deadline = time.monotonic() + within_s
     while True:
@@ -206,6 +206,18 @@ class Stack:
         answer = httpx.request(method, f"http://127.0.0.1:{self.control_port}{path}", json=body or {})
         answer.raise_for_status()
         return answer.json()
+
+    def control_when_up(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        """Ask the simulator's control API as soon as it answers."""
+
+        def ask() -> bool:
+            try:
+                self.control(method, path, body)
+            except httpx.HTTPError:
+                return False
+            return True
+
+        wait_until(ask, 20, "the simulator answers")
 
     def journal(self) -> list[dict[str, Any]]:
         """Return what the simulator saw and sent."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from processor import links
@@ -52,14 +52,8 @@ _log = structlog.get_logger(__name__)
 _low_waters: dict[str, LowWater] = {}
 
 
-@dataclass(slots=True)
-class _Care:
-    """How many more entries this process takes one by one: a batch, from its start."""
-
-    left: int
-
-
-_care: Final = _Care(settings.BATCH)
+#: How many more entries of a link this process takes one by one: a batch from its start, or after an error.
+_alone: Final[dict[str, int]] = {}
 
 
 @dataclass(slots=True)
@@ -89,10 +83,9 @@ def forward_link(name: str) -> None:
     while recall_batch(config, live) == settings.BATCH:
         pass
     if live.up and live.version == config.version:
-        more = True
-        while more:
-            more = _carefully(config, live) if _care.left > 0 else dispatch_batch(config, live, settings.BATCH)
+        while _dispatch_some(config, live):
             ring(link_queue(name))
+        ring(link_queue(name))
 
 
 @transaction.atomic
@@ -118,24 +111,51 @@ def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     return len(entries)
 
 
-def _carefully(config: LinkConfig, live: LiveLink) -> bool:
-    """Dispatch one entry that is marked first: if making its message ends this process, the mark stays.
+def _dispatch_some(config: LinkConfig, live: LiveLink) -> bool:
+    """One by one after a start, later in batches; True when there may be more."""
+    if _alone.setdefault(config.name, settings.BATCH) > 0:
+        if _room_ahead(config) <= 0:
+            return False
+        suspect = queue.suspect_next(config.name)
+        if suspect is not None:
+            _alone[config.name] -= 1
+            _dispatch_alone(config, live, suspect)
+            return True
+        _alone[config.name] = 0
+    try:
+        return dispatch_batch(config, live)
+    except Exception:
+        _alone[config.name] = settings.BATCH
+        raise
 
-    That is how the first entries after a start go; a message that ended three workers is held.
-    """
-    _care.left -= 1
-    queue.suspect_next(config.name)
-    return dispatch_batch(config, live, 1)
+
+def _dispatch_alone(config: LinkConfig, live: LiveLink, suspect: int) -> None:
+    """Dispatch an entry that is marked: if that ends this process, the mark stays, and the third is the last."""
+    try:
+        if not dispatch_batch(config, live, suspect):
+            queue.trust(suspect)
+    except OperationalError:
+        queue.trust(suspect)
+        raise
+    except Exception as error:  # noqa: BLE001  (counted by its mark: its siblings go on, and in the end it is held)
+        _log.exception("forward.failed", link=config.name, entry=suspect, error=type(error).__name__)
+
+
+def _room_ahead(config: LinkConfig) -> int:
+    """Return how many more may be dispatched: at most two windows wait to be taken."""
+    return queue.room_ahead(config.name, _WINDOWS_AHEAD * config.window)
 
 
 @transaction.atomic
-def dispatch_batch(config: LinkConfig, live: LiveLink, most: int) -> bool:
-    """Dispatch up to so many ready entries in one transaction; True when there may be more."""
-    room = queue.room_ahead(config.name, _WINDOWS_AHEAD * config.window)
-    limit = min(room, most)
+def dispatch_batch(config: LinkConfig, live: LiveLink, only: int | None = None) -> bool:
+    """Dispatch the next ready entries, or one of them, in one transaction; True when there may be more."""
+    limit = 1 if only else min(_room_ahead(config), settings.BATCH)
     if limit <= 0:
         return False
-    entries = queue.claim(config.name, limit, _low_waters.setdefault(config.name, LowWater()))
+    if only:
+        entries = queue.claim_one(only)
+    else:
+        entries = queue.claim(config.name, limit, _low_waters.setdefault(config.name, LowWater()))
     if entries:
         with STAGE_SECONDS.labels("forward").time():
             _dispatch(list(_one_each(entries)), config, live)

@@ -1,9 +1,10 @@
 """Forwarding: what is made ready, when, and what is taken back."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from processor import links
@@ -13,11 +14,12 @@ from processor.models import Key, Link
 from queueing.models import QueueEntry
 from tests.builders import BANK
 from tests.integration.conftest import Hand, status_of
-from transactions import auditing, forwarding, sealing
+from transactions import auditing, forwarding, sealing, store
 from transactions.domain.values import Operation
 from transactions.iso8583 import Card
 from transactions.models import Attempt
 from transactions.services import retry
+from transactions.store import Change
 
 
 @pytest.fixture(autouse=True)
@@ -173,14 +175,45 @@ class TestWhatCannotBeEncoded:
 
         monkeypatch.setattr("transactions.preparing.open_card", killing)
         for _ in range(3):
-            monkeypatch.setattr(forwarding._care, "left", 10)
+            monkeypatch.setattr(forwarding, "_alone", {})
             with pytest.raises(Killed):
                 forwarding.forward()
         assert states() == ["ready", "ready"]
-        monkeypatch.setattr(forwarding._care, "left", 10)
+        monkeypatch.setattr(forwarding, "_alone", {})
         forwarding.forward()
 
         assert (status_of(deadly), status_of(healthy)) == ("on_hold", "in_flight")
+
+    def test_one_that_breaks_its_batch_is_found_and_held(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+        breaking, healthy = hand.accept(1), hand.accept(2)
+        append = store.append
+
+        def failing(changes: Iterable[Change]) -> set[UUID]:
+            given = list(changes)
+            if any(change.before.state.id == breaking.id and change.after.attempts for change in given):
+                raise IntegrityError
+            return append(given)
+
+        monkeypatch.setattr("transactions.store.append", failing)
+        monkeypatch.setattr(forwarding, "_alone", {"bank": 0})
+        with pytest.raises(IntegrityError):
+            forwarding.forward()
+        forwarding.forward()
+
+        assert (status_of(breaking), status_of(healthy)) == ("on_hold", "in_flight")
+
+    def test_one_that_is_only_looked_at_again_and_again_is_not(
+        self, hand: Hand, link: Link, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Link.objects.update(window=1)
+        for amount in (1, 2, 3):
+            hand.accept(amount)
+        for _ in range(6):
+            monkeypatch.setattr(forwarding, "_alone", {})
+            forwarding.forward()
+
+        assert states() == ["dispatched", "dispatched", "ready"]
+        assert list(QueueEntry.objects.values_list("suspicions", flat=True)) == [0, 0, 0]
 
     def test_a_held_head_blocks_its_lane(self, hand: Hand) -> None:
         hand.accept(1, lane="a", operation=Operation.WITHDRAWAL, source_account="1", pin_block=bytes(32))

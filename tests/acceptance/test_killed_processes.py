@@ -1,0 +1,115 @@
+"""kill -9, of whoever: nothing is lost, nothing is paid twice, and it goes on."""
+
+import threading
+import time
+import uuid
+
+import httpx
+import pytest
+
+from processor.lease import TTL_S
+from tests.acceptance.conftest import Ferry, purge
+from tests.stack import wait_until
+
+
+def test_the_link_worker_with_two_hundred_in_flight_and_a_standby_running(ferry: Ferry) -> None:
+    ferry.manage("link", "bank", "--window", "256", "--answer-timeout", "20")
+    ferry.start("simulator", "web", "worker", "link", "beat")
+    ferry.wait_until_up()
+    ferry.control("PUT", "/settings", {"latency_s": 10.0})
+    ferry.start("link-standby")
+    wait_until(lambda: "link.standby" in ferry.processes["link-standby"].log.read_text(), 20, "the standby waits")
+    ferry.post_all([100] * 200, clients=8, expires_in=3600)
+    in_flight = "SELECT count(*) AS taken FROM queueing_queueentry WHERE state = 'taken'"
+    wait_until(lambda: ferry.sql(in_flight)[0].taken == 200, 20, "two hundred are in flight")
+
+    ferry.processes["link"].kill()
+    killed = time.monotonic()
+    ferry.control("PUT", "/settings", {"latency_s": 0.0})
+    with ferry.client() as client:
+        assert ferry.post(client, 200, wait=30, expires_in=3600)["status"] == "approved"
+
+    assert time.monotonic() - killed < TTL_S + 2
+    ferry.wait_until_ended(60)
+    assert ferry.statuses() == {"approved": 1, "reversed": 200}
+    ferry.everything_holds()
+
+
+@pytest.mark.parametrize("victim", ["web", "worker", "beat"])
+def test_any_other_process_under_load(running: Ferry, victim: str) -> None:
+    stop = threading.Event()
+
+    def kill_again_and_again() -> None:
+        while not stop.wait(1.5):
+            running.processes[victim].kill()
+            running.start(victim)
+
+    killing = threading.Thread(target=kill_again_and_again)
+    killing.start()
+    try:
+        for _ in range(4):
+            running.post_all([100] * 25, clients=4, expires_in=3600)
+    finally:
+        stop.set()
+        killing.join()
+
+    running.wait_until_ended(60)
+    assert running.statuses() == {"approved": 100}
+    running.everything_holds()
+
+
+def test_a_repeat_after_a_broken_connection_pays_once(running: Ferry) -> None:
+    keys = [str(uuid.uuid4()) for _ in range(30)]
+    with running.client() as client:
+        for number, key in enumerate(keys):
+            if number == 15:
+                running.processes["web"].kill()
+                running.start("web")
+            for _ in range(200):
+                try:
+                    headers = {"Idempotency-Key": key}
+                    if client.post("/payments", json=running.purchase(100), headers=headers).status_code == 202:
+                        break
+                except httpx.TransportError:
+                    time.sleep(0.05)
+
+    running.wait_until_ended(30)
+    assert running.statuses() == {"approved": 30}
+    running.everything_holds()
+
+
+def test_a_broker_wiped_with_a_thousand_queued(running: Ferry) -> None:
+    running.processes["worker"].kill()
+    running.post_all([100] * 1000, clients=16, expires_in=3600)
+    assert running.statuses() == {"queued": 1000}
+
+    purge(running.broker_url)
+    running.start("worker")
+
+    running.wait_until_ended(60)
+    assert running.statuses() == {"approved": 1000}
+    running.everything_holds()
+
+
+def test_a_link_worker_that_stops_cleanly_signs_off_and_hands_over_at_once(running: Ferry) -> None:
+    running.start("link-standby")
+    wait_until(lambda: "link.standby" in running.processes["link-standby"].log.read_text(), 20, "the standby waits")
+
+    running.processes["link"].stop()
+    stopped = time.monotonic()
+    with running.client() as client:
+        assert running.post(client, 100, wait=20)["status"] == "approved"
+
+    assert time.monotonic() - stopped < TTL_S
+    assert any(line.get("network") == "002" for line in running.journal())
+    running.everything_holds()
+
+
+def test_two_link_workers_at_once_one_writes_the_other_nothing(running: Ferry) -> None:
+    running.start("link-second")
+    running.post_all([100] * 60, clients=6)
+    running.wait_until_ended(30)
+
+    sessions = {line["session"] for line in running.journal()}
+    assert len(sessions) == 1
+    assert {row.epoch for row in running.sql("SELECT epoch FROM transactions_attempt")} == {1}
