@@ -77,6 +77,11 @@ class Filer:
             self._wanted.clear()
             await insist(self._link, self._file_all)
 
+    @property
+    def entries(self) -> list[int]:
+        """The entries whose answer or silence is not filed yet."""
+        return [filing.taken.entry_id for filing in self._filings if filing.taken]
+
     def finish(self) -> None:
         """Nothing more will come."""
         self._last_round = True

@@ -15,11 +15,12 @@ from processor.lease import Keeper
 from processor.link.backoff import reconnect_delay
 from processor.links import LinkConfig
 from processor.session import Session
-from processor.store import LinkStore, insist
+from processor.store import LinkStore
 from processor.taking import Taker
 from queueing.doorbell import SETTLE, ring
 
 _CHANGE_PATIENCE_S: Final = 3.0
+_ORPHANS_EVERY_S: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -72,14 +73,13 @@ class Holder:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda _, context: crashed(context))
         started()
-        if filed := await insist(self._link, self._store.file_orphans):
-            _log.warning("link.orphans_filed", link=self._link, epoch=self._store.epoch, messages=filed)
-        ring(SETTLE)
+        await self._file_orphans()
         async with asyncio.TaskGroup() as tasks:
-            taking = tasks.create_task(self._taker.run())
+            for_ever = [tasks.create_task(self._taker.run()), tasks.create_task(self._file_orphans_for_ever())]
             tasks.create_task(self._filer.run())
             await self._sessions()
-            taking.cancel()
+            for task in for_ever:
+                task.cancel()
             self._filer.finish()
         await self._store.close()
 
@@ -95,6 +95,19 @@ class Holder:
             failures = 0 if came_up else failures + 1
             if goes_on:
                 await self._pause(reconnect_delay(failures, random.random()))  # noqa: S311
+
+    async def _file_orphans_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_ORPHANS_EVERY_S)
+            await self._file_orphans()
+
+    async def _file_orphans(self) -> None:
+        filed = await self._taker.file_orphans(
+            lambda: [*(self._session.entries if self._session else ()), *self._filer.entries]
+        )
+        if filed:
+            _log.warning("link.orphans_filed", link=self._link, epoch=self._store.epoch, messages=filed)
+            ring(SETTLE)
 
     async def _load_config(self) -> LinkConfig:
         config = await asyncio.to_thread(self._read_config)

@@ -68,6 +68,11 @@ class Session:
         window = self._config.window
         return window + window // 2 - self._machine.in_flight
 
+    @property
+    def entries(self) -> list[int]:
+        """The entries whose messages are in flight."""
+        return [cast("Taken", message.token).entry_id for message in self._machine.in_flight_messages]
+
     def leave(self, patience_s: float) -> None:
         """Write nothing new, wait for answers as long as that, sign off, end."""
         self._left = True

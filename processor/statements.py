@@ -25,11 +25,12 @@ SELECT %(link)s::text, f.epoch, CASE WHEN f.kind = 'answer' AND a.id IS NULL THE
 FROM filing f LEFT JOIN answered a ON a.id = f.entry_id
 WHERE f.kind <> 'silence' OR a.id IS NOT NULL"""
 
-#: A new holder declares silence at once for all that was taken under older epochs.
+#: A new holder declares silence at once for all that was taken under older epochs, and for what it does not know.
 FILE_ORPHANS: Final = """
 WITH orphans AS MATERIALIZED (
     SELECT id FROM queueing_queueentry
-    WHERE link = %(link)s AND state = 'taken' AND epoch < %(epoch)s::int ORDER BY id FOR UPDATE
+    WHERE link = %(link)s AND state = 'taken' AND epoch <= %(epoch)s::int AND id <> ALL(%(known)s::bigint[])
+    ORDER BY id FOR UPDATE
 ), answered AS (
     UPDATE queueing_queueentry e SET state = 'answered' FROM orphans o WHERE e.id = o.id
     RETURNING e.id, e.payment_id, e.attempt, e.epoch

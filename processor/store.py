@@ -5,7 +5,7 @@ Owns sealing on the way in and out; knows no socket. Every call is one statement
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -155,9 +155,9 @@ class LinkStore:
         }
         await self._run("file", sql.FILE, parameters)
 
-    async def file_orphans(self) -> int:
-        """Declare silence for all that holders before us took and nobody answered; returns how many."""
-        return await self._run("file", sql.FILE_ORPHANS, self._fence)
+    async def file_orphans(self, known: Collection[int]) -> int:
+        """Declare silence for all that is taken and not among the known entries; returns how many."""
+        return await self._run("take", sql.FILE_ORPHANS, {**self._fence, "known": list(known)})
 
     async def journal(self, records: Sequence[NetworkRecord], dialect: Dialect) -> None:
         """Write network management messages to the journal, masked."""

@@ -5,7 +5,7 @@ Owns what is in our hands and not yet written: it is given back when it cannot b
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Final
 
 import psycopg
@@ -34,7 +34,10 @@ class Taker:
         #: False when the last look found less than it asked for: only a ring says that there is more
         self._more = True
         self._since_ring = 0
-        self._givings: set[asyncio.Task[None]] = set()
+        #: taken in time and expired in hand: given back at the next step
+        self._stale: list[Taken] = []
+        #: one statement about what is in our hands at a time
+        self._lock = asyncio.Lock()
 
     @property
     def in_hand(self) -> int:
@@ -56,23 +59,42 @@ class Taker:
         batch = [self._in_hand.popleft() for _ in range(min(limit, len(self._in_hand)))]
         stale = [taken for taken in batch if taken.expires_at <= now]
         if stale:
-            giving = asyncio.get_running_loop().create_task(self._give(stale, failed=False))
-            self._givings.add(giving)
-            giving.add_done_callback(self._givings.discard)
+            self._stale += stale
+            self._wanted.set()
         return [taken for taken in batch if taken.expires_at > now]
 
     async def give_back(self, *, failed: bool) -> None:
-        """Give everything in hand back; `failed` counts it as a try that came to nothing."""
-        await self._give(list(self._in_hand), failed=failed)
-        self._in_hand.clear()
+        """Give everything in hand back, also what is just being taken; `failed` counts it as a try."""
+        async with self._lock:
+            await self._give_stale()
+            given = list(self._in_hand)
+            self._in_hand.clear()
+            await insist(self._link, lambda: self._store.untake(given, failed=failed))
+
+    async def file_orphans(self, elsewhere: Callable[[], Collection[int]]) -> int:
+        """Declare silence for what is taken and neither in hand nor elsewhere in this process; returns how many.
+
+        That is what holders before us left, and what a take of ours committed without telling us.
+        """
+        async with self._lock:
+            known = [*elsewhere(), *(taken.entry_id for taken in (*self._in_hand, *self._stale))]
+            return await insist(self._link, lambda: self._store.file_orphans(known))
 
     async def run(self) -> None:
         """Take for ever."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._more and (wanted := self._how_many()) > 0:
+            while await self._step():
+                pass
+
+    async def _step(self) -> bool:
+        async with self._lock:
+            await self._give_stale()
+            wanted = self._how_many() if self._more else 0
+            if wanted > 0:
                 await self._take(wanted)
+            return wanted > 0
 
     def _how_many(self) -> int:
         """An eighth of the window at least, so that a busy link does not take one by one."""
@@ -100,5 +122,7 @@ class Taker:
             self._since_ring = 0
             ring(FORWARD)
 
-    async def _give(self, taken: Sequence[Taken], *, failed: bool) -> None:
-        await insist(self._link, lambda: self._store.untake(taken, failed=failed))
+    async def _give_stale(self) -> None:
+        if self._stale:
+            given, self._stale = self._stale, []
+            await insist(self._link, lambda: self._store.untake(given, failed=False))

@@ -252,13 +252,13 @@ def _commands(stack: Stack, name: str) -> Mapping[str, Sequence[str]]:
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """Make an empty database beside the one of a URL, and drop it in the end."""
+def fresh_database(server_url: str, copied_from: str = "template1") -> Iterator[str]:
+    """Make a database beside the one of a URL, empty or a copy, and drop it in the end."""
     name = f"ferryman_{secrets.token_hex(4)}"
     parts = urlsplit(server_url)
     url = urlunsplit(parts._replace(path=f"/{name}"))
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {copied_from.rpartition('/')[2]}")
     try:
         yield url
     finally:

@@ -128,7 +128,7 @@ def changing_columns(state: PaymentState) -> dict[str, Any]:
         "accepted_attempt": state.accepted_attempt,
         "rrn": shown.rrn if shown else None,
         "host_rrn": shown.host_rrn if shown else None,
-        "balances": msgspec.to_builtins(state.balances) if state.balances else None,
+        "balances": msgspec.to_builtins(list(state.balances)) or None,
         "captured_amount": state.captured_minor,
         "refunded_amount": state.refunded_minor,
         "voided_by": state.voided_by,

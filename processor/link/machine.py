@@ -80,6 +80,11 @@ class Machine:
         return len(self._in_flight)
 
     @property
+    def in_flight_messages(self) -> list[Outgoing]:
+        """The messages that wait for their answer, in the order of their writing."""
+        return [sent.message for sent in self._in_flight.values()]
+
+    @property
     def stock(self) -> int:
         """How many STANs are left for network management messages (M10)."""
         return len(self._stans)

@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from queueing.broker import queue_of
 from tests.checks import Accounts, violations
 from tests.stack import Process, Stack, fresh_database, wait_until
 
-FINAL = {"approved", "declined", "reversed", "expired", "cancelled", "failed"}
+PATIENCE_S = 2
+#: an amount ending in 69 is answered five seconds after the client's patience
+LATEST_ANSWER_S = PATIENCE_S + 5.5
 QUEUES = ("forward", "settle", "webhooks", "maintenance", "link.bank")
-
-
 _DIGESTS = "SELECT data->>'digest' AS digest FROM transactions_event WHERE type = 'Dispatched'"
 
 
@@ -58,6 +59,10 @@ class Ferry(Stack):
         found = self.sql("SELECT status, count(*) AS payments FROM transactions_payment GROUP BY status")
         return {row.status: row.payments for row in found}
 
+    def approved(self) -> int:
+        """How many payments are approved."""
+        return self.statuses().get("approved", 0)
+
     def wait_until_ended(self, within_s: float) -> None:
         """Wait until every payment has ended and nothing is owed to the host any more."""
 
@@ -72,7 +77,17 @@ class Ferry(Stack):
         try:
             wait_until(ended, within_s, "every payment has ended")
         except AssertionError as error:
-            raise AssertionError(f"{error}: {self.statuses()}\n{self.tails()}") from None
+            raise AssertionError(f"{error}: {self.statuses()}\n{self.owed()}\n{self.tails()}") from None
+
+    def wait_for_late_answers(self) -> None:
+        """Wait until the host has no answer left to give, and what it gave is settled."""
+
+        def said_everything() -> bool:
+            asked = max(line["at"] for line in self.journal() if line.get("mti", "")[1:2] in ("1", "2"))
+            return (datetime.now(UTC) - datetime.fromisoformat(asked)).total_seconds() > LATEST_ANSWER_S
+
+        wait_until(said_everything, 2 * LATEST_ANSWER_S, "the host has said everything")
+        self.wait_until_ended(30)
 
     def accounts(self) -> Accounts:
         """Both sides of the story."""
@@ -89,6 +104,14 @@ class Ferry(Stack):
         assert "nothing is wrong" in self.manage("verify")
         assert "every row is what its events say" in self.manage("rebuild")
 
+    def owed(self) -> str:
+        """What is still in the queue."""
+        statement = (
+            "SELECT state, kind, epoch, count(*) AS entries, min(id) AS first, now() - min(taken_at) AS taken_ago,"
+            " min(not_before) AS not_before FROM queueing_queueentry GROUP BY state, kind, epoch"
+        )
+        return "\n".join(map(str, self.sql(statement)))
+
     def tails(self) -> str:
         """The last words of every process."""
 
@@ -99,14 +122,23 @@ class Ferry(Stack):
         return "\n".join(map(tail, self.processes.values()))
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A migrated database with the demonstration data, to be copied by every story."""
+    with fresh_database(os.environ["DATABASE_URL"]) as database_url:
+        stack = Stack(tmp_path_factory.mktemp("prepared"), database_url, os.environ["BROKER_URL"])
+        stack.prepare()
+        yield stack
+
+
 @pytest.fixture
-def ferry(tmp_path: Path) -> Iterator[Ferry]:
+def ferry(tmp_path: Path, prepared: Stack) -> Iterator[Ferry]:
     """Everything prepared, nothing running; short patience, so that silence is soon."""
     tmp_path.chmod(0o755)
-    with fresh_database(os.environ["DATABASE_URL"]) as database_url:
-        stack = Ferry(tmp_path / "state", database_url, os.environ["BROKER_URL"])
+    with fresh_database(os.environ["DATABASE_URL"], copied_from=prepared.database_url) as database_url:
+        stack = Ferry(tmp_path / "state", database_url, prepared.broker_url)
+        stack.api_key, stack.simulator_port = prepared.api_key, prepared.simulator_port
         stack.settings |= {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "CACHE_SECONDS": "1"}
-        stack.prepare()
         purge(stack.broker_url)
         try:
             yield stack
@@ -116,11 +148,11 @@ def ferry(tmp_path: Path) -> Iterator[Ferry]:
 
 @pytest.fixture
 def running(ferry: Ferry) -> Ferry:
-    """Everything running, with an answer timeout of two seconds."""
-    ferry.manage("link", "bank", "--answer-timeout", "2")
+    """Everything running, with little patience for the host."""
+    ferry.sql("UPDATE processor_link SET answer_timeout_s = %s", PATIENCE_S)
     ferry.start("simulator", "web", "worker", "link", "beat")
     ferry.wait_until_up()
-    ferry.control("PUT", "/settings", {"client_waits_s": 2.0})
+    ferry.control("PUT", "/settings", {"client_waits_s": float(PATIENCE_S)})
     return ferry
 
 

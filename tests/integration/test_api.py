@@ -4,6 +4,7 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -196,15 +197,18 @@ class TestPosting:
 
 
 class TestPreferWait:
-    def settle_soon(self, hand: Hand, code: str = "00") -> threading.Thread:
-        def settle() -> None:
+    def when_accepted(self, act: Callable[[], object]) -> threading.Thread:
+        def wait_and_act() -> None:
             wait_until(Payment.objects.exists, 5, "a payment")
-            hand.answer(hand.take()[0], code)
+            act()
             connection.close()
 
-        thread = threading.Thread(target=settle)
+        thread = threading.Thread(target=wait_and_act)
         thread.start()
         return thread
+
+    def settle_soon(self, hand: Hand, code: str = "00") -> threading.Thread:
+        return self.when_accepted(lambda: hand.answer(hand.take()[0], code))
 
     def test_the_answer_is_the_payments_end(self, api: Client, hand: Hand) -> None:
         settling = self.settle_soon(hand)
@@ -222,6 +226,14 @@ class TestPreferWait:
 
         assert response.status_code == 202
         assert 1 <= time.monotonic() - began < 3
+
+    def test_waited_out_it_shows_how_far_the_payment_came(self, api: Client, hand: Hand) -> None:
+        taking = self.when_accepted(hand.take)
+
+        response = post(api, Prefer="wait=2")
+
+        taking.join()
+        assert (response.status_code, response.json()["status"]) == (202, "in_flight")
 
     @pytest.mark.parametrize("preference", ["respond-async", "wait=soon", "wait=", "wait=-1"])
     def test_what_cannot_be_read_is_not_preferred(self, api: Client, preference: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from processor.codec.message import decode
+from processor.keys.store import LinkKeys
 from processor.models import InboundFrame, Message
 from processor.store import Filing, Taken
 from queueing.models import Lane, QueueEntry
@@ -171,8 +172,6 @@ def test_an_answer_that_does_not_fit_is_undone(hand: Hand, changes: dict[str, st
 
 
 def test_a_signed_operation_without_a_signed_answer_is_undone(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-    from processor.keys.store import LinkKeys  # noqa: PLC0415
-
     keys = LinkKeys(bytes(16), (bytes(16),))
     monkeypatch.setattr(forwarding, "keys_of", lambda _: keys)
     monkeypatch.setattr(settling, "keys_of", lambda _: keys)
@@ -190,8 +189,6 @@ def test_a_signed_operation_without_a_signed_answer_is_undone(hand: Hand, monkey
 
 
 def test_a_balance_inquiry_nobody_answered_just_failed(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-    from processor.keys.store import LinkKeys  # noqa: PLC0415
-
     monkeypatch.setattr(forwarding, "keys_of", lambda _: LinkKeys(bytes(16), ()))
     payment = hand.accept(0, operation=Operation.BALANCE_INQUIRY, source_account="1", pin_block=bytes(32))
 
@@ -199,6 +196,15 @@ def test_a_balance_inquiry_nobody_answered_just_failed(hand: Hand, monkeypatch: 
 
     assert status_of(payment) == "failed"
     assert not QueueEntry.objects.exists()
+
+
+def test_a_balance_is_kept_with_its_payment(hand: Hand) -> None:
+    payment = hand.accept()
+
+    hand.answer(hand.take()[0], f54="001360000000012345")
+
+    payment.refresh_from_db()
+    assert payment.balances == [{"account_type": None, "amount_type": "001", "currency": "IDR", "amount_minor": 12345}]
 
 
 class TestM6LateApprovals:

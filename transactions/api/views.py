@@ -21,7 +21,7 @@ from transactions.api.serializers import parse_payment
 from transactions.api.throttle import KeyRate
 from transactions.domain.values import FINAL, Operation, ReasonCode, Status
 from transactions.services import Receipt
-from transactions.waiting import let_go_of_connection, waits
+from transactions.waiting import Wait, let_go_of_connection, waits
 
 _LONGEST_KEY: Final = 255
 _LONGEST_WAIT_S: Final = 60
@@ -78,17 +78,12 @@ class PaymentsView(APIView):
             with waits.of(payment_id) as wait:
                 receipt = services.accept(order, **details, payment_id=payment_id)
                 if not receipt.replayed:
-                    let_go_of_connection()
-                    return _answer(receipt, wait.until_ended(seconds), seconds)
-            return self._wait_for_replayed(receipt, seconds)
-
-    def _wait_for_replayed(self, receipt: Receipt, seconds: int) -> Response:
-        if _is_final(receipt.payment):
-            return _answer(receipt)
-        with waits.of(receipt.payment.id) as wait:
-            ended = next(iter(selectors.ended([receipt.payment.id])), None)
-            let_go_of_connection()
-            return _answer(receipt, ended or wait.until_ended(seconds), seconds)
+                    return _waited(receipt, wait, seconds)
+            if _is_final(receipt.payment):
+                return _answer(receipt)
+            with waits.of(receipt.payment.id) as wait:
+                ended = next(iter(selectors.ended([receipt.payment.id])), None)
+                return _answer(receipt, ended, seconds) if ended else _waited(receipt, wait, seconds)
 
 
 class PaymentView(APIView):
@@ -131,15 +126,22 @@ class CancelView(APIView):
         return Response(payment_out(_found(request, payment_id)))
 
 
-def _answer(receipt: Receipt, ended: Any | None = None, waited: int | None = None) -> Response:
+def _answer(receipt: Receipt, later: Any | None = None, waited: int | None = None) -> Response:
     """200 with a payment that has ended, 202 and where to look for one that has not."""
-    payment = ended or receipt.payment
+    payment = later or receipt.payment
     headers = {"Location": reverse("payment", args=[payment.id])}
     if receipt.replayed:
         headers["Idempotent-Replayed"] = "true"
     if waited:
         headers["Preference-Applied"] = f"wait={waited}"
     return Response(payment_out(payment), status=200 if _is_final(payment) else 202, headers=headers)
+
+
+def _waited(receipt: Receipt, wait: Wait, seconds: int) -> Response:
+    """The payment as it ended, or as it is when the time is over."""
+    let_go_of_connection()
+    ended = wait.until_ended(seconds)
+    return _answer(receipt, ended or selectors.one(receipt.payment.merchant_id, receipt.payment.id), seconds)
 
 
 def _is_final(payment: Any) -> bool:
