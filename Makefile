@@ -4,13 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench lint openapi clean lock
+.PHONY: run test wire bench lint check alerts openapi clean lock
 
 run: $(VENV)/run
 	@$(BIN)/python -m config.run
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest
+
+# tshark reads our frames
+wire: $(VENV)/dev
+	@$(BIN)/python -m pytest tests/wire
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m tests.bench
@@ -20,6 +24,18 @@ lint: $(VENV)/dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# What is derived is up to date: migrations and the API's description
+check: $(VENV)/dev
+	@STATE_DIR=var/check $(BIN)/python manage.py check --fail-level WARNING
+	@STATE_DIR=var/check $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@STATE_DIR=var/check $(BIN)/python manage.py spectacular --validate --fail-on-warn --file var/check/openapi.yaml
+	@diff -u openapi.yaml var/check/openapi.yaml || { echo "openapi.yaml is out of date: run make openapi."; exit 1; }
+
+# promtool checks and tests the alerts
+alerts:
+	promtool check rules production/prometheus/alerts.yaml
+	promtool test rules production/prometheus/alerts_test.yaml
 
 clean:
 	rm -rf var

@@ -88,6 +88,7 @@ class Stack:
     database_url: str
     broker_url: str
     settings: dict[str, str] = field(default_factory=dict)
+    simulator_options: list[str] = field(default_factory=list)
     processes: dict[str, Process] = field(default_factory=dict)
     web_port: int = 0
     simulator_port: int = 0
@@ -247,6 +248,7 @@ def _commands(stack: Stack, name: str) -> Mapping[str, Sequence[str]]:
         "simulator": [
             *(PYTHON, "manage.py", "simulator", "--port", str(stack.simulator_port)),
             *("--control-port", str(stack.control_port), "--state", str(stack.folder / "simulator")),
+            *stack.simulator_options,
         ],
     }
 

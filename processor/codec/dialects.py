@@ -214,7 +214,8 @@ _ISO87_ASCII = Dialect(
 _ISO87_BINARY = replace(
     _ISO87_ASCII,
     name="iso87-binary",
-    spec=binary_spec(_ISO87_ASCII.spec, NUMERIC_1987),
+    # "a or n 3": the currency stays text where digits are packed
+    spec=binary_spec(_ISO87_ASCII.spec, NUMERIC_1987 - {49, 50, 51}),
     binary_bitmap=True,
     variable_text_length=False,
 )

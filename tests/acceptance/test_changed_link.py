@@ -39,7 +39,7 @@ def test_to_a_second_host_while_fifty_a_second_flow(running: Ferry) -> None:
 
     def flow() -> None:
         with running.client() as client:
-            while not stop.wait(0.02):
+            while not stop.wait(0.016):
                 posted.append(running.post(client, 100, expires_in=3600)["id"])
 
     flowing = threading.Thread(target=flow)

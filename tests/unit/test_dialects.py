@@ -48,6 +48,12 @@ def test_a_pin_block_travels_as_raw_bytes_behind_ascii_digits() -> None:
     assert body.endswith(b"032" + b"\xab" * 32)
 
 
+def test_the_currency_is_text_where_digits_are_packed() -> None:
+    body = encode(Message("0200", {11: "000001", 49: "360"}), DIALECTS["iso87-binary"])
+
+    assert body == bytes.fromhex("02000020000000008000000001") + b"360"
+
+
 @every_dialect
 def test_what_is_encoded_is_decoded_again(dialect: Dialect) -> None:
     @settings(max_examples=60, deadline=None)
