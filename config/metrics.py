@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -36,6 +36,29 @@ FROM (SELECT link, owed_since FROM queueing_queueentry WHERE kind = 'reversal' L
 
 
 _log = structlog.get_logger(__name__)
+
+
+class PoolCollector(Collector):
+    """Database connections of this process, where its threads share a pool."""
+
+    def describe(self) -> Iterable[Metric]:
+        """There is nothing before the first connection."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return how many are in use and idle, and how many requests wait for one."""
+        pool = getattr(connection, "pool", None)
+        if pool is None:
+            return
+        figures = pool.get_stats()
+        size, idle = figures.get("pool_size", 0), figures.get("pool_available", 0)
+        family = GaugeMetricFamily("ferryman_db_pool", "Connections of this process, by state.", labels=["state"])
+        for state, value in (("used", size - idle), ("idle", idle), ("waiting", figures.get("requests_waiting", 0))):
+            family.add_metric([state], value)
+        yield family
+
+
+REGISTRY.register(PoolCollector())
 
 
 class DatabaseCollector(Collector):

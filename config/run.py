@@ -81,7 +81,7 @@ def run(ports: Ports) -> None:
 def _ports() -> Ports:
     """Read PORT and SIMULATOR_PORT and see that all they stand for are free; raises RunError."""
     ports = Ports(_port("PORT", 8000), _port("SIMULATOR_PORT", 22222))
-    for name, port in (("PORT", ports.web), ("SIMULATOR_PORT", ports.simulator), ("SIMULATOR_PORT", ports.control)):
+    for name, port in ports.all():
         if not _is_free(port):
             raise RunError(f"Port {port} is taken; stop what uses it, or set {name} to another.")
     return ports

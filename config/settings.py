@@ -85,7 +85,6 @@ DATABASES["default"]["OPTIONS"] = {
     **({"pool": {"min_size": 2, "max_size": DATABASE_POOL, "timeout": 3}} if DATABASE_POOL else {}),
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 0 if DATABASE_POOL else None
-DATABASES["default"]["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_NAME") or None}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -42,6 +42,11 @@ class Ports:
         """The simulator's control API: the port behind its own."""
         return self.simulator + 1
 
+    def all(self) -> list[tuple[str, int]]:
+        """Return every port, with the setting that moves it."""
+        simulator = [("SIMULATOR_PORT", self.simulator), ("SIMULATOR_PORT", self.control)]
+        return [("PORT", self.web), *simulator, *(("PORT", self.metrics(process)) for process in _MEASURED)]
+
     def metrics(self, process: str) -> int:
         """A worker's own /metrics and /health: a hundred above the page."""
         return self.web + 101 + _MEASURED.index(process)
@@ -54,6 +59,9 @@ class Supervisor:
         self._state = state
         self._control = (services.place.state if services else state) / "control.sock"
         (state / "log").mkdir(parents=True, exist_ok=True)
+        (state / "metrics").mkdir(exist_ok=True)
+        for left in (state / "metrics").iterdir():
+            left.unlink()
         config = state / "supervisord.conf"
         config.write_text(self._config(ports, services))
         self._process = subprocess.Popen(
@@ -124,12 +132,20 @@ class Supervisor:
             **_KEPT,
             command=shlex.join([*_tether(), *command]),
             directory=str(BASE),
-            environment=_environment(name, ports),
+            environment=self._environment(name, ports),
             autostart="false",
             stopwaitsecs="4",
             stdout_logfile="/dev/fd/1",
             stdout_logfile_maxbytes="0",
         )
+
+    def _environment(self, name: str, ports: Ports) -> str:
+        values = {"PROCESS_NAME": name, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+        if name in _MEASURED:
+            values["METRICS_PORT"] = str(ports.metrics(name))
+        if name == "web" and os.environ.get("WEB_WORKERS", "1") != "1":
+            values["PROMETHEUS_MULTIPROC_DIR"] = str(self._state / "metrics")
+        return ",".join(f'{key}="{value}"' for key, value in values.items())
 
     def _service(self, name: str, command: Sequence[str]) -> str:
         log = self._state / "log" / f"{name}.log"
@@ -159,13 +175,6 @@ def _programs(state: Path, ports: Ports) -> Mapping[str, Sequence[str]]:
             *("--workers-kill-timeout", "2s", "--log-level", "error", "config.wsgi:application"),
         ],
     }
-
-
-def _environment(name: str, ports: Ports) -> str:
-    values = {"PROCESS_NAME": name, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
-    if name in _MEASURED:
-        values["METRICS_PORT"] = str(ports.metrics(name))
-    return ",".join(f'{key}="{value}"' for key, value in values.items())
 
 
 def _tether() -> list[str]:

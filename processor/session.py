@@ -50,6 +50,9 @@ class Session:
     async def run(self) -> bool:
         """Connect, sign on, carry, and return when the connection is gone and nothing is in flight."""
         self._began = time.monotonic()
+        metrics.WINDOW.labels(self._link).set(self._config.window)
+        # From its first second, so that a rate of zero is a figure and not a gap.
+        metrics.MESSAGES.labels(self._link, "out", self._config.dialect.mti["request"], "written")
         self._filer.say(state="connecting", up=False, version=self._config.version)
         if not await self._connect():
             return False

@@ -21,6 +21,7 @@ from processor.codec.describe import masked_fields
 from processor.codec.dialects import Dialect
 from processor.codec.message import decode
 from processor.keys.pan_vault import Purpose, Vault
+from processor.metrics import STAGE_SECONDS
 from queueing import statements as queue
 from queueing.queue import LowWater
 
@@ -116,7 +117,9 @@ class LinkStore:
             "version": version,
             "low": self._low_water.current(),
         }
-        taken = sorted(await self._rows("take", sql.TAKE, parameters), key=lambda row: (-row.priority, row.id))
+        with STAGE_SECONDS.labels("take").time():
+            rows = await self._rows("take", sql.TAKE, parameters)
+        taken = sorted(rows, key=lambda row: (-row.priority, row.id))
         self._low_water.saw([row.id for row in taken], limit)
         now = asyncio.get_running_loop().time()
         return [
@@ -153,7 +156,8 @@ class LinkStore:
             "dialects": [one.dialect for one in filings],
             "bodies": [one.body and self.vault.seal(Purpose.ANSWER, one.body, self.link.encode()) for one in filings],
         }
-        await self._run("file", sql.FILE, parameters)
+        with STAGE_SECONDS.labels("file").time():
+            await self._run("file", sql.FILE, parameters)
 
     async def file_orphans(self, known: Collection[int]) -> int:
         """Declare silence for all that is taken and not among the known entries; returns how many."""

@@ -10,7 +10,9 @@ import sys
 import time
 from typing import Final
 
-_BODY: Final = b'{"operation":"purchase","amount":1250000,"currency":"IDR","card":{"pan":"4111111111111111"}}'
+_BODY: Final = (
+    b'{"operation":"purchase","amount":1250000,"currency":"IDR","card":{"pan":"4111111111111111"},"expires_in":3600}'
+)
 
 
 class Client(asyncio.Protocol):
