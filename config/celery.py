@@ -7,6 +7,7 @@ from celery import Celery
 from celery.signals import beat_init, celeryd_init, setup_logging, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("DATABASE_POOL", "8")
 
 from django.conf import settings
 

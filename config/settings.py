@@ -75,14 +75,18 @@ if not (DATABASE_URL and BROKER_URL):
 #: for LISTEN and the lease, where a transaction pooler stands before the other
 DATABASE_DIRECT_URL = os.environ.get("DATABASE_DIRECT_URL") or DATABASE_URL
 
-# The web server's threads share a pool; workers keep a connection a thread, for Celery closes a pool after every task.
+# Web threads and Celery's share a pool: Celery closes a connection after every task, and with threads leaves a pool.
 DATABASE_POOL = int(_number("DATABASE_POOL", 0))
+#: What a transaction pooler in between cannot keep: plans of prepared statements (Django's default is none), and that
+#: the queue, often empty when the planner looks and full when a plan is used, is never scanned as a whole.
+_IN_SESSION = {"prepare_threshold": 5, "options": "-c enable_seqscan=off"}
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "connect_timeout": 3,
     "application_name": os.environ.get("PROCESS_NAME", "ferryman"),
     **({"pool": {"min_size": 2, "max_size": DATABASE_POOL, "timeout": 3}} if DATABASE_POOL else {}),
+    **(_IN_SESSION if DATABASE_POOL and DATABASE_DIRECT_URL == DATABASE_URL else {}),
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 0 if DATABASE_POOL else None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

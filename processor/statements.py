@@ -32,7 +32,7 @@ WITH orphans AS MATERIALIZED (
     WHERE link = %(link)s AND state = 'taken' AND epoch <= %(epoch)s::int AND id <> ALL(%(known)s::bigint[])
     ORDER BY id FOR UPDATE
 ), answered AS (
-    UPDATE queueing_queueentry e SET state = 'answered' FROM orphans o WHERE e.id = o.id
+    UPDATE queueing_queueentry e SET state = 'answered' WHERE e.id = ANY(ARRAY(SELECT id FROM orphans))
     RETURNING e.id, e.payment_id, e.attempt, e.epoch
 )
 INSERT INTO processor_inboundframe (link, epoch, kind, entry_id, payment_id, attempt, cause, received_at, dialect,

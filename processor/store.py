@@ -219,7 +219,7 @@ class LinkStore:
             autocommit=True,
             row_factory=namedtuple_row,
             connect_timeout=3,
-            options=f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}",
+            options=f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
             application_name=f"link-{name}",
         )
         return connection

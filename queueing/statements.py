@@ -56,7 +56,7 @@ SET state = 'dispatched', attempt = d.attempt, frame = d.frame, match_key = d.ma
     frame_version = %(version)s::int, not_before = NULL, suspicions = 0
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(frames)s::bytea[], %(match_keys)s::text[], %(mtis)s::text[])
     AS d(id, attempt, frame, match_key, mti)
-WHERE e.id = d.id AND e.state = 'ready'
+WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = d.id AND e.state = 'ready'
 RETURNING e.id"""
 
 #: `{fence}` is a CTE named `fence` with a row only for the holder of the link, who keeps it locked (F1).
@@ -70,7 +70,7 @@ WITH {fence}, next AS MATERIALIZED (
 )
 UPDATE queueing_queueentry e
 SET state = 'taken', epoch = %(epoch)s::int, takes = e.takes + 1, taken_at = clock_timestamp()
-FROM next, fence WHERE e.id = next.id
+WHERE e.id = ANY(ARRAY(SELECT next.id FROM next, fence))
 RETURNING e.id, e.payment_id, e.attempt, e.priority, e.frame, e.match_key, e.mti, e.request_id,
     extract(epoch FROM e.expires_at - e.taken_at)::float8 AS expires_in_s"""
 
@@ -82,18 +82,18 @@ WITH given AS MATERIALIZED (
 )
 UPDATE queueing_queueentry e
 SET state = 'dispatched', takes = e.takes - 1, unsent_tries = e.unsent_tries + %(failed)s::int, taken_at = NULL
-FROM given WHERE e.id = given.id"""
+WHERE e.id = ANY(ARRAY(SELECT id FROM given))"""
 
 #: Moves what the CTE `filing(entry_id, attempt, epoch, kind)` answers or silences; the first one decides.
 ANSWER: Final = """
 answered AS (
     UPDATE queueing_queueentry e SET state = 'answered'
-    FROM (
-        SELECT q.id, f.attempt FROM queueing_queueentry q JOIN filing f ON q.id = f.entry_id
-        WHERE q.state = 'taken' AND q.attempt = f.attempt AND (f.kind = 'answer' OR q.epoch = f.epoch)
+    WHERE e.id = ANY(ARRAY(
+        SELECT q.id FROM queueing_queueentry q JOIN filing f ON q.id = f.entry_id
+        WHERE q.id = ANY(%(entry_ids)s::bigint[]) AND q.state = 'taken' AND q.attempt = f.attempt
+            AND (f.kind = 'answer' OR q.epoch = f.epoch)
         ORDER BY q.id FOR UPDATE OF q
-    ) AS first
-    WHERE e.id = first.id
+    ))
     RETURNING e.id
 )"""
 
@@ -108,14 +108,14 @@ WITH closing AS MATERIALIZED (
     SELECT id FROM queueing_queueentry
     WHERE id = ANY(%(ids)s::bigint[]) AND state = ANY(%(states)s::text[]) ORDER BY id FOR UPDATE
 )
-DELETE FROM queueing_queueentry e USING closing WHERE e.id = closing.id
+DELETE FROM queueing_queueentry e WHERE e.id = ANY(ARRAY(SELECT id FROM closing))
 RETURNING e.id, e.lane, e.state <> 'blocked' AS was_head"""
 
 OWE: Final = f"""
 WITH owing AS MATERIALIZED (
     SELECT e.id, o.reverses FROM queueing_queueentry e
     JOIN unnest(%(ids)s::bigint[], %(reverses)s::smallint[]) AS o(id, reverses) USING (id)
-    WHERE e.state = 'answered' ORDER BY e.id FOR UPDATE OF e
+    WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = 'answered' ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e
 SET state = 'ready', kind = 'reversal', priority = {REVERSAL_PRIORITY}, reverses = o.reverses, attempt = NULL,
@@ -135,7 +135,7 @@ WAIT: Final = """
 WITH later AS MATERIALIZED (
     SELECT e.id, w.not_before FROM queueing_queueentry e
     JOIN unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS w(id, not_before) USING (id)
-    WHERE e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
+    WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e
 SET state = CASE WHEN l.not_before IS NULL THEN 'ready' ELSE 'waiting' END, not_before = l.not_before,
@@ -147,13 +147,14 @@ WITH due AS MATERIALIZED (
     SELECT id FROM queueing_queueentry WHERE state = 'waiting' AND not_before <= clock_timestamp()
     ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE queueing_queueentry e SET state = 'ready', not_before = NULL FROM due WHERE e.id = due.id RETURNING e.link"""
+UPDATE queueing_queueentry e SET state = 'ready', not_before = NULL
+WHERE e.id = ANY(ARRAY(SELECT id FROM due)) RETURNING e.link"""
 
 HOLD: Final = """
 WITH held AS MATERIALIZED (
     SELECT e.id, h.reason FROM queueing_queueentry e
     JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS h(id, reason) USING (id)
-    WHERE e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
+    WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e SET state = 'held', held_reason = h.reason, frame = NULL, match_key = NULL
 FROM held h WHERE e.id = h.id RETURNING e.id"""

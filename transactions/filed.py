@@ -14,12 +14,17 @@ from queueing.database import rows
 from transactions.sealing import open_answer
 
 _CLAIM: Final = """
+WITH claimed AS MATERIALIZED (
+    SELECT * FROM processor_inboundframe i WHERE i.failed = '' AND i.id <> ALL(%(passed_over)s::bigint[])
+    ORDER BY i.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
 SELECT i.id, i.link, i.epoch, i.kind, i.entry_id, i.payment_id, i.attempt, i.cause, i.received_at, i.body, i.dialect,
     coalesce(e.state = 'answered' AND e.attempt = i.attempt AND i.kind <> 'stray', false) AS decides,
     e.frame, e.taken_at, e.epoch AS taken_epoch
-FROM processor_inboundframe i LEFT JOIN queueing_queueentry e ON e.id = i.entry_id
-WHERE i.failed = '' AND i.id <> ALL(%(passed_over)s::bigint[])
-ORDER BY i.id LIMIT %(limit)s FOR UPDATE OF i SKIP LOCKED"""
+FROM claimed i LEFT JOIN LATERAL (
+    SELECT q.state, q.attempt, q.frame, q.taken_at, q.epoch FROM queueing_queueentry q WHERE q.id = i.entry_id OFFSET 0
+) AS e ON true
+ORDER BY i.id"""
 
 
 @dataclass(frozen=True, slots=True)
