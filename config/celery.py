@@ -4,13 +4,14 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, setup_logging, worker_init
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_init, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("DATABASE_POOL", "8")
 
 from django.conf import settings
 
+from config.garbage import collect_less
 from queueing.broker import queue_of
 from queueing.doorbell import FORWARD, MAINTENANCE, SETTLE
 
@@ -47,6 +48,7 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks()
+worker_ready.connect(collect_less)
 app.steps["worker"].add("processor.worker:LinkStep")
 
 

@@ -165,7 +165,7 @@ def _programs(state: Path, ports: Ports) -> Mapping[str, Sequence[str]]:
         ],
         "link": [*celery, "worker", "-Q", f"link.{LINK}", "-c", "1", "-n", f"link-{LINK}@%%h", *worker],
         "worker": [
-            *(*celery, "worker", "-Q", "forward,settle,webhooks,maintenance", "-c", "3", "-n", "worker@%%h"),
+            *(*celery, "worker", "-Q", "forward,settle,webhooks,maintenance", "-c", "2", "-n", "worker@%%h"),
             *worker,
         ],
         "beat": [*celery, "beat", "--schedule", str(state / "beat"), "--pidfile=", "--loglevel", "WARNING"],

@@ -16,6 +16,8 @@ import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
+from config.garbage import collect_less
+
 _PR_SET_PDEATHSIG: Final = 1
 #: what needs no session, no page and no line in the log
 _PLAIN: Final = ("/api/v1/", "/health/", "/metrics")
@@ -43,6 +45,7 @@ _die_with_the_server()
 django.setup(set_prefix=False)
 _api: Final = ApiHandler()
 _pages: Final = WSGIHandler()
+collect_less()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -27,6 +27,7 @@ class Filer:
     def __init__(self, link: str, store: LinkStore) -> None:
         self._link = link
         self._store = store
+        self._host_seconds = metrics.HOST_SECONDS.labels(link)
         self._filings: deque[Filing] = deque()
         self._journal: deque[tuple[NetworkRecord, Dialect]] = deque()
         self._cut_overs: deque[str] = deque()
@@ -37,25 +38,25 @@ class Filer:
 
     def answered(self, event: ev.Answered, taken: Taken, dialect: Dialect) -> None:
         """The host answered a payment's message."""
-        metrics.HOST_SECONDS.labels(self._link).observe(event.elapsed_s)
-        metrics.MESSAGES.labels(self._link, "in", taken.mti, "answered").inc()
+        self._host_seconds.observe(event.elapsed_s)
+        metrics.messages(self._link, "in", taken.mti, "answered").inc()
         self._file(Filing("answer", _utc(), taken, "", event.elapsed_s, event.body, dialect.name))
 
     def unanswered(self, event: ev.Unanswered, taken: Taken) -> None:
         """No answer to a payment's message will count: silence."""
-        metrics.MESSAGES.labels(self._link, "in", taken.mti, event.cause.value).inc()
+        metrics.messages(self._link, "in", taken.mti, event.cause.value).inc()
         self._file(Filing("silence", _utc(), taken, event.cause.value))
 
     def stray(self, event: ev.Stray, dialect: Dialect) -> None:
         """Something came that nothing in flight asked for."""
         result = "stray" if event.mti else "unreadable"
-        metrics.MESSAGES.labels(self._link, "in", event.mti or "", result).inc()
+        metrics.messages(self._link, "in", event.mti or "", result).inc()
         cause = "" if event.mti else "unreadable"
         self._file(Filing("stray", _utc(), None, cause, None, event.body, dialect.name))
 
     def network_message(self, event: ev.NetworkMessage, dialect: Dialect) -> None:
         """A network management message was on the wire."""
-        metrics.MESSAGES.labels(self._link, "out" if event.outward else "in", event.mti, "network").inc()
+        metrics.messages(self._link, "out" if event.outward else "in", event.mti, "network").inc()
         self._journal.append((NetworkRecord(event.outward, event.mti, event.body, _utc()), dialect))
         self._wanted.set()
 

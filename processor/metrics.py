@@ -1,5 +1,6 @@
 """What the processor counts and times. Figures that must outlive a worker are read from the database instead."""
 
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -16,3 +17,9 @@ CONNECT_SECONDS = Histogram("ferryman_connect_seconds", "From connecting to up."
 CONNECTS = Counter("ferryman_connects", "Sessions by how they came and went.", ["link", "result", "cause"])
 ECHO_SECONDS = Histogram("ferryman_echo_seconds", "From echo to its answer.", ["link"], buckets=_SHORT)
 UNMATCHED = Counter("ferryman_unmatched_answers", "Answers that no payment asked for.", ["link"])
+
+
+@lru_cache(maxsize=256)
+def messages(link: str, direction: str, mti: str, result: str) -> Counter:
+    """Return the counter of such messages; finding it by its labels costs more than counting."""
+    return MESSAGES.labels(link, direction, mti, result)

@@ -242,7 +242,7 @@ def _commands(stack: Stack, name: str) -> Mapping[str, Sequence[str]]:
             ),
             *("--workers-kill-timeout", "2s", "config.wsgi:application"),
         ],
-        "worker": [*celery, "worker", "-Q", "forward,settle,webhooks,maintenance", "-c", "3", *quiet],
+        "worker": [*celery, "worker", "-Q", "forward,settle,webhooks,maintenance", "-c", "2", *quiet],
         "link": [*celery, "worker", "-Q", "link.bank", "-c", "1", *quiet],
         "beat": [*celery, "beat", "--schedule", str(stack.folder / "beat"), "--pidfile=", "--loglevel", "WARNING"],
         "simulator": [

@@ -5,7 +5,8 @@ Pure: values in, messages and verdicts out. What differs from bank to bank is th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from processor.codec.dialects import Dialect
@@ -55,7 +56,7 @@ class Wire:
 
 def rrn_of(stan: int, transmitted_at: datetime) -> str:
     """Return our retrieval reference: last digit of the year, day of the year, hour, STAN (field 37, an12)."""
-    return f"{transmitted_at:%y%j%H}"[1:] + f"{stan:06d}"
+    return _written(transmitted_at, "%y%j%H")[1:] + f"{stan:06d}"
 
 
 def payment_message(
@@ -143,20 +144,25 @@ def _common_fields(
     operation = instruction.operation
     if operation in (Operation.CAPTURE, Operation.VOID) and instruction.original:
         operation = instruction.original.operation
-    local = happened_at.astimezone(wire.time_zone)
     fields = {
         3: dialect.processing_codes[operation.value],
         4: f"{instruction.amount_minor:012d}",
-        7: f"{wire.transmitted_at:%m%d%H%M%S}",
+        7: _written(wire.transmitted_at, "%m%d%H%M%S"),
         11: f"{wire.stan:06d}",
         37: wire.rrn,
         41: instruction.terminal_id,
         42: instruction.card_acceptor_id,
         49: numeric_code(instruction.currency),
-    } | {number: local.strftime(form) for number, form in dialect.local_time.items()}
+    } | {number: _written(happened_at, form, wire.time_zone) for number, form in dialect.local_time.items()}
     if card:
         fields[2] = card.pan
     return fields
+
+
+@lru_cache(maxsize=64)
+def _written(at: datetime, form: str, time_zone: tzinfo = UTC) -> str:
+    """A batch is made in one second, and has the same times in all its messages."""
+    return at.astimezone(time_zone).strftime(form)
 
 
 def _reference_fields(original: Original, time_zone: tzinfo, dialect: Dialect) -> dict[int, str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
+from tests.bench.bare import bare_rate
 from tests.bench.figures import Figure
 from tests.bench.processes import Groups, MemoryPeak
 from tests.bench.seeding import accept_many, dispatch_many
@@ -132,6 +133,9 @@ class Crossing:
     def behind(self, payments: int = 6000) -> list[Figure]:
         """Everything behind the accept: payments that appear all at once."""
         groups = self.groups()
+        with accept_many(2000):
+            pass
+        self._see_ended(2000)
         with accept_many(payments):
             before, began = groups.cpu(), time.monotonic()
         self._see_ended(payments)
@@ -166,7 +170,10 @@ class Crossing:
         row = self.stack.sql(_WIRE, since)[0]
         assert row.answers == payments, row
         rate = payments / row.seconds
-        return Figure(f"one link, 20 ms host, window {window}", rate, "/s", target, stretch, more_is_better=True)
+        bare = bare_rate(self.stack.simulator_port, window, payments)
+        parts = {"bare client": bare, "% of it": 100 * rate / bare}
+        what = f"one link, 20 ms host, window {window}"
+        return Figure(what, rate, "/s", target, stretch, more_is_better=True, parts=parts)
 
     def crowded(self, payments: int = 20_000) -> list[Figure]:
         """Drain payments while a million rows lie in the same table; memory is each process's highest."""

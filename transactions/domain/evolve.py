@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from transactions.domain import events as e
 from transactions.domain.errors import ImpossibleEvent
 from transactions.domain.state import PaymentState, is_beside, next_status
 from transactions.domain.values import Attempt, MessageKind, Operation, Outcome, ReasonCode, Undoing
+
+_Attempts: TypeAlias = tuple[Attempt, ...]
+_Changes: TypeAlias = dict[str, Any]
 
 
 def evolve(state: PaymentState | None, event: e.Event, payment_id: UUID | None = None) -> PaymentState:
@@ -21,7 +24,7 @@ def evolve(state: PaymentState | None, event: e.Event, payment_id: UUID | None =
     if state is None:
         raise ImpossibleEvent("a payment begins with Accepted")
     status = next_status(state, event)
-    return replace(_apply(event, state), status=status, version=state.version + 1)
+    return replace(state, **_changes(event, state), status=status, version=state.version + 1)
 
 
 def fold(payment_id: UUID, events: Iterable[e.Event]) -> PaymentState:
@@ -35,15 +38,16 @@ def fold(payment_id: UUID, events: Iterable[e.Event]) -> PaymentState:
 
 
 @singledispatch
-def _apply(event: Any, state: PaymentState) -> PaymentState:
+def _changes(event: Any, state: PaymentState) -> _Changes:
     """What an event changes besides status and version."""
     raise ImpossibleEvent(f"{type(event).__name__} has no effect that this code knows")
 
 
-@_apply.register
-def _dispatched(event: e.Dispatched, state: PaymentState) -> PaymentState:
+@_changes.register
+def _dispatched(event: e.Dispatched, state: PaymentState) -> _Changes:
     if state.attempt(event.attempt):
-        return _change(state, event.attempt, mti=event.mti, digest=event.digest, repeats=event.repeat)
+        repeated = {"mti": event.mti, "digest": event.digest, "repeats": event.repeat}
+        return {"attempts": _with(state.attempts, event.attempt, **repeated)}
     attempt = Attempt(
         number=event.attempt,
         kind=event.kind,
@@ -57,65 +61,65 @@ def _dispatched(event: e.Dispatched, state: PaymentState) -> PaymentState:
         digest=event.digest,
         reverses=event.reverses,
     )
-    return replace(state, attempts=(*state.attempts, attempt))
+    return {"attempts": (*state.attempts, attempt)}
 
 
-@_apply.register
-def _recalled(event: e.Recalled, state: PaymentState) -> PaymentState:
+@_changes.register
+def _recalled(event: e.Recalled, state: PaymentState) -> _Changes:
     attempt = state.attempt(event.attempt)
     if attempt and attempt.kind is MessageKind.REQUEST:
-        return _change(state, event.attempt, outcome=Outcome.UNSENT)
-    return state
+        return {"attempts": _with(state.attempts, event.attempt, outcome=Outcome.UNSENT)}
+    return {}
 
 
-@_apply.register
-def _approved(event: e.Approved, state: PaymentState) -> PaymentState:
-    after = _change(
-        state,
+@_changes.register
+def _approved(event: e.Approved, state: PaymentState) -> _Changes:
+    attempts = _with(
+        state.attempts,
         event.attempt,
         outcome=Outcome.APPROVED,
         response_code=event.response_code,
         authorisation_code=event.authorisation_code,
         host_rrn=event.host_rrn,
     )
-    return replace(
-        after,
-        accepted_attempt=event.attempt,
-        response_code=event.response_code,
-        authorisation_code=event.authorisation_code,
-        balances=event.balances,
-        reason=None,
-    )
+    return {
+        "attempts": attempts,
+        "accepted_attempt": event.attempt,
+        "response_code": event.response_code,
+        "authorisation_code": event.authorisation_code,
+        "balances": event.balances,
+        "reason": None,
+    }
 
 
-@_apply.register
-def _attempt_declined(event: e.AttemptDeclined, state: PaymentState) -> PaymentState:
-    after = _declined_attempt(state, event.attempt, event.response_code, event.host_rrn)
-    return replace(after, response_code=event.response_code, reason=ReasonCode.DECLINED_BY_HOST)
+@_changes.register
+def _attempt_declined(event: e.AttemptDeclined, state: PaymentState) -> _Changes:
+    attempts = _with_declined(state.attempts, event.attempt, event.response_code, event.host_rrn)
+    return {"attempts": attempts, "response_code": event.response_code, "reason": ReasonCode.DECLINED_BY_HOST}
 
 
-@_apply.register
-def _declined(event: e.Declined, state: PaymentState) -> PaymentState:
-    after = state
+@_changes.register
+def _declined(event: e.Declined, state: PaymentState) -> _Changes:
+    attempts = state.attempts
     if event.attempt is not None:
-        after = _declined_attempt(state, event.attempt, event.response_code, event.host_rrn)
-    return replace(after, response_code=event.response_code, reason=event.reason)
+        attempts = _with_declined(attempts, event.attempt, event.response_code, event.host_rrn)
+    return {"attempts": attempts, "response_code": event.response_code, "reason": event.reason}
 
 
-@_apply.register
-def _failed(event: e.Failed, state: PaymentState) -> PaymentState:
-    after = state
+@_changes.register
+def _failed(event: e.Failed, state: PaymentState) -> _Changes:
+    attempts = state.attempts
     attempt = state.attempt(event.attempt) if event.attempt else None
     if attempt and attempt.outcome is Outcome.OPEN:
-        after = _change(state, attempt.number, outcome=Outcome.ABANDONED)
-    return replace(after, reason=event.reason)
+        attempts = _with(attempts, attempt.number, outcome=Outcome.ABANDONED)
+    return {"attempts": attempts, "reason": event.reason}
 
 
-@_apply.register
-def _reversal_required(event: e.ReversalRequired, state: PaymentState) -> PaymentState:
+@_changes.register
+def _reversal_required(event: e.ReversalRequired, state: PaymentState) -> _Changes:
     late = event.reason is ReasonCode.LATE_APPROVAL
-    after = _change(
-        state,
+    attempts = _with(
+        state.attempts,
         event.attempt,
         outcome=Outcome.APPROVED if late else Outcome.UNKNOWN,
         undoing=Undoing.OPEN,
@@ -123,61 +127,55 @@ def _reversal_required(event: e.ReversalRequired, state: PaymentState) -> Paymen
         authorisation_code=event.authorisation_code,
         host_rrn=event.host_rrn,
     )
-    reversal = after.reversal_of(event.attempt)
-    if reversal:
-        after = _change(after, reversal.number, outcome=Outcome.OPEN)
-    return after if is_beside(state, event) else replace(after, reason=event.reason)
+    if reversal := state.reversal_of(event.attempt):
+        attempts = _with(attempts, reversal.number, outcome=Outcome.OPEN)
+    return {"attempts": attempts} if is_beside(state, event) else {"attempts": attempts, "reason": event.reason}
 
 
-@_apply.register
-def _unaccepted(event: e.Unaccepted, state: PaymentState) -> PaymentState:
-    return _change(state, event.attempt, response_code=event.response_code)
+@_changes.register
+def _unaccepted(event: e.Unaccepted, state: PaymentState) -> _Changes:
+    return {"attempts": _with(state.attempts, event.attempt, response_code=event.response_code)}
 
 
-@_apply.register
-def _reversed(event: e.Reversed, state: PaymentState) -> PaymentState:
-    after = _change(state, event.by, outcome=Outcome.APPROVED, response_code=event.response_code)
-    return _change(after, event.attempt, undoing=Undoing.ACCEPTED)
+@_changes.register
+def _reversed(event: e.Reversed, state: PaymentState) -> _Changes:
+    answered = _with(state.attempts, event.by, outcome=Outcome.APPROVED, response_code=event.response_code)
+    return {"attempts": _with(answered, event.attempt, undoing=Undoing.ACCEPTED)}
 
 
-@_apply.register
-def _held(event: e.Held, state: PaymentState) -> PaymentState:
-    return state if is_beside(state, event) else replace(state, reason=event.reason)
+@_changes.register
+def _held(event: e.Held, state: PaymentState) -> _Changes:
+    return {} if is_beside(state, event) else {"reason": event.reason}
 
 
-@_apply.register(e.AnswerNoted)
-@_apply.register(e.RetryRequested)
-def _unchanged(event: e.AnswerNoted | e.RetryRequested, state: PaymentState) -> PaymentState:
-    return state
+@_changes.register(e.AnswerNoted)
+@_changes.register(e.RetryRequested)
+def _nothing(event: e.AnswerNoted | e.RetryRequested, state: PaymentState) -> _Changes:
+    return {}
 
 
-@_apply.register
-def _cancelled(event: e.Cancelled, state: PaymentState) -> PaymentState:
-    return replace(state, reason=event.reason)
+@_changes.register(e.Cancelled)
+@_changes.register(e.Expired)
+def _over(event: e.Cancelled | e.Expired, state: PaymentState) -> _Changes:
+    return {"reason": event.reason}
 
 
-@_apply.register
-def _expired(event: e.Expired, state: PaymentState) -> PaymentState:
-    return replace(state, reason=event.reason)
-
-
-@_apply.register
-def _child_approved(event: e.ChildApproved, state: PaymentState) -> PaymentState:
+@_changes.register
+def _child_approved(event: e.ChildApproved, state: PaymentState) -> _Changes:
     if event.operation is Operation.CAPTURE:
-        return replace(state, captured_minor=state.captured_minor + event.amount_minor)
+        return {"captured_minor": state.captured_minor + event.amount_minor}
     if event.operation is Operation.REFUND:
-        return replace(state, refunded_minor=state.refunded_minor + event.amount_minor)
-    return replace(state, voided_by=event.child_id)
+        return {"refunded_minor": state.refunded_minor + event.amount_minor}
+    return {"voided_by": event.child_id}
 
 
-def _declined_attempt(state: PaymentState, number: int, code: str, host_rrn: str | None) -> PaymentState:
-    return _change(state, number, outcome=Outcome.DECLINED, response_code=code, host_rrn=host_rrn)
+def _with_declined(attempts: _Attempts, number: int, code: str, host_rrn: str | None) -> _Attempts:
+    return _with(attempts, number, outcome=Outcome.DECLINED, response_code=code, host_rrn=host_rrn)
 
 
-def _change(state: PaymentState, number: int, **changes: Any) -> PaymentState:
-    """Change one attempt; what is None says nothing new."""
+def _with(attempts: _Attempts, number: int, **changes: Any) -> _Attempts:
+    """Return the attempts with one of them changed; what is None says nothing new."""
     known = {name: value for name, value in changes.items() if value is not None}
-    if state.attempt(number) is None:
+    if not any(attempt.number == number for attempt in attempts):
         raise ImpossibleEvent(f"there is no attempt {number}")
-    attempts = (replace(a, **known) if a.number == number else a for a in state.attempts)
-    return replace(state, attempts=tuple(attempts))
+    return tuple([replace(attempt, **known) if attempt.number == number else attempt for attempt in attempts])

@@ -32,7 +32,10 @@ class PaymentState:
 
     def attempt(self, number: int) -> Attempt | None:
         """Return an attempt by its number."""
-        return next((attempt for attempt in self.attempts if attempt.number == number), None)
+        for attempt in self.attempts:
+            if attempt.number == number:
+                return attempt
+        return None
 
     def reversal_of(self, number: int) -> Attempt | None:
         """Return the reversal made for an attempt; there is at most one, written again as often as needed."""
