@@ -7,3 +7,4 @@ class ProcessorConfig(AppConfig):
     """The package as a Django app."""
 
     name = "processor"
+    verbose_name = "Bank"

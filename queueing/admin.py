@@ -53,6 +53,7 @@ class QueueEntryAdmin(ReadOnly):
     list_display_links = None
     list_filter = ("state", "kind", "link")
     search_fields = ("payment_id", "lane")
+    search_help_text = "Payment id or lane"
     ordering = ("id",)
     exclude = ("pin", "frame", "match_key")
 

@@ -7,3 +7,4 @@ class QueueingConfig(AppConfig):
     """The package as a Django app."""
 
     name = "queueing"
+    verbose_name = "Queue"

@@ -7,3 +7,4 @@ class TransactionsConfig(AppConfig):
     """The package as a Django app."""
 
     name = "transactions"
+    verbose_name = "Payments"

@@ -173,6 +173,15 @@ class TestActing:
         assert "cannot be cancelled any more" in page
         assert status_of(payment) == "in_flight"
 
+    def test_a_form_opened_too_late_leads_back_to_the_story(self, alice: Client, hand: Hand) -> None:
+        payment = hand.accept()
+        hand.take()
+
+        response = alice.get(reverse("admin:payment_cancel", args=[payment.id]), follow=True)
+
+        assert response.redirect_chain[-1][0] == story(payment)
+        assert "not possible any more" in text(response)
+
     def test_who_may_only_look_does_not_act(self, staff: Callable[..., Client], hand: Hand) -> None:
         payment = hand.accept()
         viewer = staff("view_payment")

@@ -131,11 +131,11 @@ class PaymentAdmin(ModelAdmin):
             raise Http404
         if not self.has_view_permission(request, payment):
             raise PermissionDenied
-        entries = list(QueueEntry.objects.filter(payment_id=payment.id).order_by("id"))
+        entries = _entries(payment)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{words.spoken(payment.operation).capitalize()}, {words.money(payment.amount, payment.currency)}",
+            "title": _title(payment),
             "payment": payment,
             "status": words.spoken(payment.status),
             "colour": words.COLOURS.get(payment.status, ""),
@@ -173,6 +173,9 @@ class PaymentAdmin(ModelAdmin):
         if payment is None:
             raise Http404
         story = reverse("admin:transactions_payment_change", args=[payment_id])
+        if request.method == "GET" and action not in _possible(_entries(payment)):
+            messages.error(request, _TOO_LATE)
+            return redirect(story)
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
@@ -187,24 +190,20 @@ class PaymentAdmin(ModelAdmin):
             "opts": self.opts,
             "title": _ACTIONS[action][0],
             "explanation": _ACTIONS[action][1],
-            "payment": payment,
-            "money": words.money(payment.amount, payment.currency),
+            "subject": _title(payment),
             "status": words.spoken(payment.status),
+            "colour": words.COLOURS.get(payment.status, ""),
             "form": form,
             "story": story,
         }
         return TemplateResponse(request, "admin/transactions/payment/reason.html", context)
 
     def _actions(self, request: HttpRequest, payment: Payment, entries: list[QueueEntry]) -> list[dict[str, str]]:
-        states = {entry.state for entry in entries}
-        possible = {
-            "cancel": any(entry.kind != "reversal" and entry.state in _CANCELLABLE for entry in entries),
-            "retry": bool(states & _RETRYABLE),
-        }
+        possible = _possible(entries)
         return [
             {"name": title, "address": reverse(f"admin:payment_{action}", args=[payment.id])}
             for action, (title, _) in _ACTIONS.items()
-            if possible[action] and request.user.has_perm(f"transactions.{action}_payment")
+            if action in possible and request.user.has_perm(f"transactions.{action}_payment")
         ]
 
 
@@ -212,6 +211,24 @@ _ACTIONS: Final = {
     "retry": ("Go on now", "It is put in the queue again. What may be with the bank already is never sent twice."),
     "cancel": ("Cancel payment", "It ends unsent. This works only until its message is taken for the bank."),
 }
+
+
+_TOO_LATE: Final = "The payment moved on meanwhile: this is not possible any more. Nothing was changed."
+
+
+def _title(payment: Payment) -> str:
+    return f"{words.spoken(payment.operation).capitalize()}, {words.money(payment.amount, payment.currency)}"
+
+
+def _entries(payment: Payment) -> list[QueueEntry]:
+    return list(QueueEntry.objects.filter(payment_id=payment.id).order_by("id"))
+
+
+def _possible(entries: list[QueueEntry]) -> set[str]:
+    """Return the actions worth offering; whether one is still allowed is decided when it is done (M12)."""
+    cancellable = any(entry.kind != "reversal" and entry.state in _CANCELLABLE for entry in entries)
+    retryable = any(entry.state in _RETRYABLE for entry in entries)
+    return {name for name, offered in (("cancel", cancellable), ("retry", retryable)) if offered}
 
 
 def _where(term: str) -> Q:
