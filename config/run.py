@@ -32,7 +32,8 @@ class RunError(Exception):
 
 def main() -> None:
     """Run until told to stop; ends with one sentence when it cannot."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for asked in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
+        signal.signal(asked, _interrupt)
     try:
         with _alone():
             run(_ports())
