@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: run test wire bench lint check alerts openapi clean lock
 
 run: $(VENV)/run
+	@$(BIN)/python -m compileall -q config processor queueing transactions
 	@$(BIN)/python -m config.run
 
 test: $(VENV)/dev
@@ -51,11 +52,11 @@ $(VENV)/uv: locks/uv.txt
 	@touch $@
 
 $(VENV)/run: $(VENV)/uv locks/run.txt
-	@test -e $(VENV)/dev || $(BIN)/uv pip sync -q --require-hashes locks/uv.txt locks/run.txt
+	@test -e $(VENV)/dev || $(BIN)/uv pip sync -q --compile-bytecode --require-hashes locks/uv.txt locks/run.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/uv locks/dev.txt
-	@$(BIN)/uv pip sync -q --require-hashes locks/uv.txt locks/dev.txt
+	@$(BIN)/uv pip sync -q --compile-bytecode --require-hashes locks/uv.txt locks/dev.txt
 	@touch $@ $(VENV)/run
 
 openapi: $(VENV)/dev
