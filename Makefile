@@ -52,7 +52,8 @@ $(VENV)/uv: locks/uv.txt
 	@touch $@
 
 $(VENV)/run: $(VENV)/uv locks/run.txt
-	@test -e $(VENV)/dev || $(BIN)/uv pip sync -q --compile-bytecode --require-hashes locks/uv.txt locks/run.txt
+	@if test -e $(VENV)/dev; then $(MAKE) -s $(VENV)/dev; \
+	else $(BIN)/uv pip sync -q --compile-bytecode --require-hashes locks/uv.txt locks/run.txt; fi
 	@touch $@
 
 $(VENV)/dev: $(VENV)/uv locks/dev.txt
