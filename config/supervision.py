@@ -8,11 +8,13 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -64,9 +66,16 @@ class Supervisor:
             left.unlink()
         config = state / "supervisord.conf"
         config.write_text(self._config(ports, services))
+        # Through a pipe of our own: the programs open their output by its name, which for a terminal or a file that
+        # belongs to somebody else is refused.
         self._process = subprocess.Popen(
-            [*_tether(), PYTHON, "-m", "supervisor.supervisord", "-c", str(config)], start_new_session=True, cwd=BASE
+            [*_tether(), PYTHON, "-m", "supervisor.supervisord", "-c", str(config)],
+            start_new_session=True,
+            cwd=BASE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
+        threading.Thread(target=_pass_on, args=(self._process.stdout,), daemon=True).start()
 
     def start(self) -> None:
         """Start our programs; the services are started with supervisor itself."""
@@ -175,6 +184,13 @@ def _programs(state: Path, ports: Ports) -> Mapping[str, Sequence[str]]:
             *("--workers-kill-timeout", "2s", "--log-level", "error", "config.wsgi:application"),
         ],
     }
+
+
+def _pass_on(output: IO[bytes]) -> None:
+    """Print what the programs say; when nobody reads it any more, they go on all the same."""
+    while spoken := os.read(output.fileno(), 65536):
+        with suppress(OSError):
+            os.write(1, spoken)
 
 
 def _tether() -> list[str]:
