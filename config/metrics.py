@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -22,6 +23,7 @@ from prometheus_client.registry import Collector
 from processor import links
 from queueing import queue
 from queueing.database import rows
+from queueing.models import EntryState
 
 _FRESH_S: Final = 2.0
 _ALIVE: Final = b'{"status": "alive"}'
@@ -89,15 +91,15 @@ def _families() -> Iterator[Metric]:
     build.add_metric([settings.VERSION], 1)
     yield build
     depth = GaugeMetricFamily("ferryman_queue_depth", "Open entries, counted up to 100,000.", labels=["link", "state"])
-    held = 0
-    for row in queue.depths(_COUNTED_UP_TO):
-        depth.add_metric([row.link, row.state], row.entries)
-        held += row.entries if row.state == "held" else 0
+    counted = {(row.link, row.state): row.entries for row in queue.depths(_COUNTED_UP_TO)}
+    for link, state in product(names, EntryState.values):
+        depth.add_metric([link, state], counted.get((link, state), 0))
     yield depth
     oldest = GaugeMetricFamily("ferryman_queue_oldest_seconds", "How long the next ready entry waits.", labels=["link"])
     for name, seconds in queue.oldest_ready(names).items():
         oldest.add_metric([name], seconds)
     yield oldest
+    held = sum(entries for (_, state), entries in counted.items() if state == EntryState.HELD)
     yield GaugeMetricFamily("ferryman_on_hold", "Entries that wait for a person.", value=held)
     yield from _link_families(names)
 

@@ -39,12 +39,12 @@ class Filer:
     def answered(self, event: ev.Answered, taken: Taken, dialect: Dialect) -> None:
         """The host answered a payment's message."""
         self._host_seconds.observe(event.elapsed_s)
-        metrics.messages(self._link, "in", taken.mti, "answered").inc()
+        metrics.messages(self._link, "in", _answer_to(taken.mti), "answered").inc()
         self._file(Filing("answer", _utc(), taken, "", event.elapsed_s, event.body, dialect.name))
 
     def unanswered(self, event: ev.Unanswered, taken: Taken) -> None:
         """No answer to a payment's message will count: silence."""
-        metrics.messages(self._link, "in", taken.mti, event.cause.value).inc()
+        metrics.messages(self._link, "out", taken.mti, event.cause.value).inc()
         self._file(Filing("silence", _utc(), taken, event.cause.value))
 
     def stray(self, event: ev.Stray, dialect: Dialect) -> None:
@@ -124,6 +124,11 @@ class Filer:
             self._to_say = None
         if moved:
             ring(FORWARD)
+
+
+def _answer_to(mti: str) -> str:
+    """0200 is answered by 0210, 0421 by 0430."""
+    return f"{mti[:2]}{int(mti[2]) + 1}0"
 
 
 def _utc() -> datetime:
