@@ -39,6 +39,7 @@ alerts:
 	promtool test rules production/prometheus/alerts_test.yaml
 
 clean:
+	@if test -e var/run.lock && ! flock -n var/run.lock true; then echo "make run is running; stop it first." >&2; exit 1; fi
 	rm -rf var
 
 lock: $(VENV)/uv

@@ -3,7 +3,10 @@
 A change is one transaction that counts the version up; the holder sees the version with its next renewal.
 """
 
+import ipaddress
+import re
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -108,6 +111,10 @@ SELECT s.up AND s.epoch = l.epoch AND NOT l.released
     s.version, s.business_date, s.since, s.state, s.cause
 FROM processor_linkstatus s JOIN processor_lease l USING (link) WHERE s.link = %(link)s"""
 
+_NAME: Final = re.compile(r"[0-9A-Za-z_-]{1,50}\Z")
+_HOST: Final = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,251}[0-9A-Za-z])?\Z")
+_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
+
 _remembered: dict[str, tuple[float, LinkConfig | None]] = {}
 
 
@@ -117,7 +124,9 @@ def read(name: str = "") -> LinkConfig | None:
     if not found:
         return None
     fields = found[0]._asdict()
-    endpoints = tuple((host, int(port)) for host, port in (text.split(" ") for text in fields.pop("endpoints") or ()))
+    endpoints = tuple(
+        (host, int(port)) for host, port in (text.rsplit(" ", 1) for text in fields.pop("endpoints") or ())
+    )
     return LinkConfig(**fields, endpoints=endpoints)
 
 
@@ -181,17 +190,41 @@ def _check(link: Link, endpoints: list[tuple[str, int]] | None) -> None:
     width = dialect.rules[41].pad_to if dialect else 0
     timers = (link.answer_timeout_s, link.echo_interval_s, link.echo_timeout_s)
     requirements = {
-        "An endpoint is HOST:PORT with a port from 1 to 65535.": all(
-            host and 0 < port < 65536 for host, port in endpoints or ()
+        "A link's name is 1 to 50 letters, digits, dashes and underscores.": _NAME.match(link.name),
+        "An endpoint is HOST:PORT with a host name or an address, and a port from 1 to 65535.": all(
+            _is_host(host) and 0 < port < 65536 for host, port in endpoints or ()
         ),
+        "An endpoint is named twice.": len(set(endpoints or ())) == len(endpoints or ()),
         f"The dialect must be one of {', '.join(DIALECTS)}.": dialect is not None,
         f"The framing must be one of {', '.join(FRAMINGS)}.": link.framing in FRAMINGS,
         "The time zone must be a name such as Asia/Jakarta.": link.time_zone in available_timezones(),
-        f"The terminal id takes 1 to {width} characters in this dialect.": 0 < len(link.terminal_id) <= width,
-        "The card acceptor id takes 1 to 15 characters.": 0 < len(link.card_acceptor_id) <= 15,
+        f"The terminal id takes 1 to {width} characters of ASCII in this dialect.": _fits(link.terminal_id, width),
+        "The card acceptor id takes 1 to 15 characters of ASCII.": _fits(link.card_acceptor_id, 15),
+        "The bank's UUID must be one.": link.bank_uuid is None or _is_uuid(str(link.bank_uuid)),
         "The window is 1 to 1024 messages.": 1 <= link.window <= 1024,
         "Timeouts and intervals are 0.1 to 3600 seconds.": all(0.1 <= seconds <= 3600 for seconds in timers),
+        "An echo must be answered before the next one is due.": link.echo_timeout_s <= link.echo_interval_s,
     }
     for sentence, fulfilled in requirements.items():
         if not fulfilled:
             raise LinkRefused(sentence)
+
+
+def _fits(text: str, width: int) -> bool:
+    return len(text) <= width and _TEXT.match(text) is not None
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _HOST.match(text) is not None
+    return True
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -111,7 +111,7 @@ class TestPosting:
 
         assert post(api, key="k").json()["id"] == post(second, key="k").json()["id"]
 
-    @pytest.mark.parametrize("key", ["", "x" * 256, "key\u00e9", "a,b", "tab\there"])
+    @pytest.mark.parametrize("key", ["", "x" * 256, "key\u00e9", "a,b", "tab\there", PAN])
     def test_an_idempotency_key_that_is_none_is_400(self, api: Client, key: str) -> None:
         response = api.post(
             "/api/v1/payments", json.dumps(PURCHASE), "application/json", headers={"Idempotency-Key": key}
@@ -349,12 +349,18 @@ class TestListing:
 
         assert self.listed(stranger)["items"] == []
 
+    @pytest.mark.parametrize("cursor", ["x", "eyJhIjoxfQ:1:x"])
+    def test_a_tampered_cursor_is_400(self, api: Client, cursor: str) -> None:
+        assert is_problem(api.get(f"/api/v1/payments?cursor={cursor}"), 400, "cursor")
+
     @pytest.mark.parametrize(
-        "query",
-        ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=eyJhIjoxfQ:1:x", "status=lost", "reference=%00"],
+        "query", ["limit=0", "limit=101", "limit=x", "status=lost", "operation=theft", "reference=%00"]
     )
-    def test_a_tampered_cursor_or_an_odd_page_is_400(self, api: Client, query: str) -> None:
-        assert is_problem(api.get(f"/api/v1/payments?{query}"), 400, "cursor")
+    def test_an_odd_parameter_is_400_and_named(self, api: Client, query: str) -> None:
+        response = api.get(f"/api/v1/payments?{query}")
+
+        assert is_problem(response, 400, "parameter")
+        assert f"`{query.partition('=')[0]}`" in response.json()["detail"]
 
 
 class TestCancelling:

@@ -42,7 +42,16 @@ def test_a_change_counts_the_version_up_and_keeps_the_rest(link: Link) -> None:
         (["--answer-timeout", "0"], "Timeouts"),
         (["--time-zone", "Mars/Olympus"], "time zone"),
         (["--terminal-id", "T" * 17], "terminal id"),
-        (["--tsk", "/nowhere"], "does not hold a key"),
+        (["--terminal-id", "ü"], "terminal id"),
+        (["--card-acceptor-id", "é"], "card acceptor id"),
+        (["--endpoint", "no such host:5"], "HOST:PORT"),
+        (["--endpoint", "::1:5"], "HOST:PORT"),
+        (["--endpoint", "a;b:5"], "a host name or an address"),
+        (["--endpoint", "host:5", "--endpoint", "host:5"], "named twice"),
+        (["--bank-uuid", "x"], "UUID"),
+        (["--echo-timeout", "100"], "before the next"),
+        (["--tsk", "/nowhere"], "cannot be read"),
+        (["--tsk", __file__], "does not hold a key"),
     ],
 )
 def test_what_cannot_work_is_refused_and_changes_nothing(link: Link, arguments: list[str], sentence: str) -> None:
@@ -52,6 +61,22 @@ def test_what_cannot_work_is_refused_and_changes_nothing(link: Link, arguments: 
     assert config is not None
     assert config.version == 1
     assert Endpoint.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["bad name!", "x" * 51, "ü"])
+def test_a_name_that_no_client_could_send_is_refused(database: None, name: str) -> None:
+    with pytest.raises(CommandError, match="name"):
+        call_command("link", name, "--endpoint", "host:5")
+    assert links.names() == []
+
+
+def test_an_address_with_colons_is_written_in_brackets(link: Link, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("link", "bank", "--endpoint", "[::1]:22222")
+
+    config = links.read("bank")
+    assert config is not None
+    assert config.endpoints == (("::1", 22222),)
+    assert "[::1]:22222" in capsys.readouterr().out
 
 
 def test_a_link_needs_an_endpoint(database: None) -> None:

@@ -73,8 +73,12 @@ def test_the_documents_examples_are_accepted(example: dict[str, Any]) -> None:
         (changed(metadata={PAN: "x"}), ("/metadata", "card_number")),
         (changed(metadata={"n": int(PAN)}), ("/metadata", "card_number")),
         (changed(metadata={"n": 2**54}), ("/metadata/n", "range")),
-        (changed(metadata={"n": 1.5}), ("/metadata", "type")),
-        (changed(metadata={"n": {"deep": 1}}), ("/metadata", "type")),
+        (changed(metadata={"n": 1.5}), ("/metadata/n", "type")),
+        (changed(metadata={"n": {"deep": 1}}), ("/metadata/n", "type")),
+        (changed(metadata=[]), ("/metadata", "type")),
+        (changed(reference=PAN), ("/reference", "card_number")),
+        (changed(lane="4111 1111 1111 1111"), ("/lane", "card_number")),
+        (changed(card={"pan": PAN, "4111111111111112": 1}), ("/card/?", "unknown_field")),
         (changed(metadata={"k" * 65: "x"}), ("/metadata/?", "length")),
         (changed(operation="transfer"), ("/source_account", "required")),
         (changed(operation="withdrawal", source_account="1"), ("/card/pin_block", "required")),
@@ -155,6 +159,17 @@ def test_whatever_object_comes_is_answered_and_breaks_nothing(body: dict[str, An
         parse_payment(body)
 
 
-@pytest.mark.parametrize(("text", "is_one"), [(PAN, True), ("12345", False), ("2026-11-20 12:00:00 000 1", False)])
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        (PAN, True),
+        (f"order-{PAN}", True),
+        ("3782 822463 10005", True),
+        ("12345", False),
+        ("2026-11-20 12:00:00 000 1", False),
+        ("41111111-1111-4111-8111-111111111111", False),
+        (f"a{PAN}", False),
+    ],
+)
 def test_a_card_number_is_recognised_in_text(text: str, is_one: bool) -> None:  # noqa: FBT001
     assert looks_like_card(text) is is_one

@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from transactions.api.problems import MEDIA_TYPE, Problem
+from transactions.api.rendering import MAX_BODY
 from transactions.api.responses import EventsOut, PageOut, PaymentOut
 from transactions.api.serializers import PaymentIn
 from transactions.domain.values import Operation, Status
@@ -92,7 +93,7 @@ _PROBLEMS: Final = {
     405: "Not that method.",
     406: "No such form of the answer.",
     409: "The payment's state does not allow it.",
-    413: "The body is too large.",
+    413: f"The body has more than {MAX_BODY} bytes.",
     415: "The body is not application/json.",
     422: "The request does not validate, or the key stands for another body.",
     429: "Too many requests; wait for Retry-After.",

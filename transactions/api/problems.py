@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from processor.codec.describe import mask_text
 from transactions import services
 from transactions.api.serializers import FieldError, Unacceptable
 from transactions.domain.errors import NotAllowed
@@ -23,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class IdempotencyKeyWrong(exceptions.APIException):
-    """Send one Idempotency-Key of 1 to 255 printable ASCII characters, without commas."""
+    """Send one Idempotency-Key of 1 to 255 printable ASCII characters, without commas and not a card number."""
 
     status_code = 400
     default_detail = __doc__
@@ -31,11 +32,18 @@ class IdempotencyKeyWrong(exceptions.APIException):
 
 
 class CursorWrong(exceptions.APIException):
-    """The cursor or the page size is not one that this API gave or takes."""
+    """The cursor is not one that this API gave; begin again without it."""
 
     status_code = 400
     default_detail = __doc__
     default_code = "cursor"
+
+
+class ParameterWrong(exceptions.APIException):
+    """A parameter has a value that it does not take; the detail names it and what it takes."""
+
+    status_code = 400
+    default_code = "parameter"
 
 
 class Busy(exceptions.APIException):
@@ -66,7 +74,7 @@ _KNOWN: Final[Mapping[type[Exception], tuple[int, str, str, str]]] = {
         400,
         "malformed-json",
         "The body is not JSON",
-        "Send UTF-8 JSON with each member once, no NaN and no NUL. Nothing was accepted.",
+        "Send UTF-8 with no byte order mark: each member once, no NaN, no NUL, up to 8 levels. Nothing was accepted.",
     ),
     exceptions.NotAuthenticated: (
         401,
@@ -78,7 +86,7 @@ _KNOWN: Final[Mapping[type[Exception], tuple[int, str, str, str]]] = {
         401,
         "unauthenticated",
         "The key is not valid",
-        "Check the API key; it may have been revoked.",
+        "Send it as: Authorization: Bearer <key>. It may have been revoked.",
     ),
     exceptions.PermissionDenied: (
         403,
@@ -148,7 +156,7 @@ def request_id() -> str:
 def _problem(
     request: HttpRequest, status: int, code: str, title: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> Problem:
-    return Problem(f"{_TYPE}{code}", title, status, detail, request.path, request_id(), list(errors))
+    return Problem(f"{_TYPE}{code}", title, status, detail, mask_text(request.path), request_id(), list(errors))
 
 
 def _unavailable(request: HttpRequest) -> Problem:

@@ -11,7 +11,6 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 MAX_BODY: Final = 65_536
-MAX_BATCH_BODY: Final = 1_048_576
 _DEEPEST: Final = 8
 
 
@@ -19,7 +18,7 @@ class TooLarge(APIException):
     """The body is larger than this resource takes."""
 
     status_code = 413
-    default_detail = "The body is larger than this resource takes."
+    default_detail = f"A body has at most {MAX_BODY} bytes here. Nothing was accepted."
     default_code = "too_large"
 
 

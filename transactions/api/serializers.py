@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -27,7 +27,13 @@ _LONGEST_METADATA: Final = 500
 _LARGEST_INTEGER: Final = 2**53
 _PLAIN_NAME: Final = re.compile(r"^[A-Za-z0-9_.-]{1,64}\Z")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_PAN_SHAPED: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+#: 13 to 19 digits, together or in a card's groups, not inside a longer word: a UUID is none
+_PAN_SHAPED: Final = re.compile(
+    r"(?<![0-9A-Za-z])"
+    r"(?:[0-9]{13,19}|[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -]?[0-9]{1,3})?|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5})"
+    r"(?![0-9A-Za-z])"
+)
+_MANY_DIGITS: Final = re.compile(r"[0-9]{8}")
 
 
 class CardIn(Struct, forbid_unknown_fields=True, frozen=True):
@@ -95,7 +101,12 @@ class PaymentIn(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     link: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,50}$")] | None = None
     reference: Annotated[str, Meta(min_length=1, max_length=64, description="Your own name for it.")] | None = None
     metadata: Annotated[
-        dict[str, MetadataValue], Meta(max_length=_MOST_METADATA, description="Yours; never card data.")
+        dict[str, MetadataValue],
+        Meta(
+            max_length=_MOST_METADATA,
+            description=f"Yours; never card data. Keys have up to {_LONGEST_KEY} characters, texts up to "
+            f"{_LONGEST_METADATA}, integers reach 2 to the power of 53.",
+        ),
     ] = {}
 
     def order(self) -> Order:
@@ -164,6 +175,9 @@ def _shape_errors(body: Any, struct: type[Struct], at: str) -> Iterator[FieldErr
                 yield FieldError(f"{at}/{name}", "required", "This field is required.")
         elif field.type is CardIn:
             yield from _shape_errors(body[name], CardIn, f"{at}/{name}")
+        elif name == "metadata" and isinstance(body[name], dict) and len(body[name]) <= _MOST_METADATA:
+            for key, value in body[name].items():
+                yield from _member_error({key: value}, field.type, f"{at}/{name}/{_escaped(key)}")
         else:
             yield from _member_error(body[name], field.type, f"{at}/{name}")
 
@@ -172,20 +186,24 @@ def _member_error(value: Any, kind: Any, at: str) -> Iterator[FieldError]:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        yield FieldError(at, *_named(str(error)))
+        yield FieldError(at, *_named(str(error), kind))
 
 
-def _named(complaint: str) -> tuple[str, str]:
-    """msgspec says the type it expected and, for an enumeration, the value it got: keep only our words."""
-    if "matching regex" in complaint:
-        return "format", "This does not have the form that the documentation gives."
-    if "of length" in complaint:
-        return "length", "This is shorter or longer than the documentation allows."
-    if ">=" in complaint or "<=" in complaint:
-        return "range", "This is outside the range that the documentation gives."
+def _named(complaint: str, kind: Any) -> tuple[str, str]:
+    """msgspec says the type it expected and, for an enumeration, the value it got: keep what is ours of it."""
+    if form := re.search(r"matching regex '(.*?)'(?: - at|$)", complaint):
+        return "format", f"This must have the form {form[1]}."
+    if bound := re.search(r"of length (<=|>=) ([0-9]+)", complaint):
+        return "length", f"This has {_BOUNDS[bound[1]]} {bound[2]} characters or members."
+    if bound := re.search(r"(<=|>=) (-?[0-9]+)", complaint):
+        return "range", f"This is {_BOUNDS[bound[1]]} {bound[2]}."
     if "enum" in complaint:
-        return "choice", "This is none of the values that the documentation lists."
-    return "type", "This is of the wrong type."
+        return "choice", f"This is one of: {', '.join(sorted(get_args(kind)))}."
+    expected = re.match(r"Expected `([a-z |]+)`", complaint)
+    return "type", f"This must be {expected[1].replace(' | ', ' or ')}." if expected else "This is of the wrong type."
+
+
+_BOUNDS: Final = {"<=": "at most", ">=": "at least"}
 
 
 def _meaning_errors(payment: PaymentIn) -> Iterator[FieldError]:
@@ -202,6 +220,9 @@ def _meaning_errors(payment: PaymentIn) -> Iterator[FieldError]:
     for pointer, alternatives in _REQUIRED.get(operation, ()):
         if not any(_has(payment, path) for path in alternatives):
             yield FieldError(pointer, "required", f"A {operation.value.replace('_', ' ')} needs this field.")
+    for name in ("reference", "lane"):
+        if looks_like_card(getattr(payment, name) or ""):
+            yield FieldError(f"/{name}", "card_number", "This must not be a card number.")
     yield from _metadata_errors(payment)
 
 
@@ -253,6 +274,6 @@ def looks_like_card(text: str) -> bool:
 
 def _escaped(name: str) -> str:
     """Return a member's name for a pointer; an odd one is not repeated."""
-    if not _PLAIN_NAME.match(name) or looks_like_card(name):
+    if not _PLAIN_NAME.match(name) or _MANY_DIGITS.search(name):
         return "?"
     return name.replace("~", "~0").replace("/", "~1")

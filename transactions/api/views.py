@@ -1,6 +1,7 @@
 """The payments' addresses: parse, call a service, render."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,9 +16,9 @@ from rest_framework.views import APIView
 
 from transactions import selectors, services
 from transactions.api import openapi
-from transactions.api.problems import CursorWrong, IdempotencyKeyWrong, request_id
+from transactions.api.problems import CursorWrong, IdempotencyKeyWrong, ParameterWrong, request_id
 from transactions.api.responses import events_out, payment_out
-from transactions.api.serializers import parse_payment
+from transactions.api.serializers import looks_like_card, parse_payment
 from transactions.api.throttle import KeyRate
 from transactions.domain.values import FINAL, Operation, ReasonCode, Status
 from transactions.services import Receipt
@@ -168,6 +169,8 @@ def _idempotency_key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()) or "," in key:
         raise IdempotencyKeyWrong
+    if looks_like_card(key):
+        raise IdempotencyKeyWrong
     return key
 
 
@@ -183,16 +186,23 @@ def _preferred_wait(request: Request) -> int:
 def _listing(request: Request) -> tuple[selectors.Filters, UUID | None, int]:
     asked = request.query_params
     try:
-        limit = int(asked.get("limit", _PAGE))
         before = UUID(signing.loads(asked["cursor"], salt=_CURSOR_SALT)) if "cursor" in asked else None
-        status = Status(asked["status"]).value if "status" in asked else None
-        operation = Operation(asked["operation"]).value if "operation" in asked else None
     except (ValueError, signing.BadSignature):
         raise CursorWrong from None
-    reference = asked.get("reference")
-    if not 1 <= limit <= _LARGEST_PAGE or (reference and "\0" in reference):
-        raise CursorWrong
-    return selectors.Filters(status, operation, reference), before, limit
+    limit, reference = asked.get("limit", str(_PAGE)), asked.get("reference")
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= _LARGEST_PAGE):
+        raise ParameterWrong(f"`limit` is a number from 1 to {_LARGEST_PAGE}.")
+    if reference and not reference.isprintable():
+        raise ParameterWrong("`reference` has no control characters.")
+    filters = selectors.Filters(_choice(asked, "status", Status), _choice(asked, "operation", Operation), reference)
+    return filters, before, int(limit)
+
+
+def _choice(asked: Mapping[str, str], name: str, values: type[Enum]) -> str | None:
+    known = [str(value.value) for value in values]
+    if name in asked and asked[name] not in known:
+        raise ParameterWrong(f"`{name}` is one of: {', '.join(known)}.")
+    return asked.get(name)
 
 
 def _page_address(request: Request, last: UUID) -> str:

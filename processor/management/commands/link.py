@@ -1,6 +1,8 @@
 """`manage.py link`: create, change and look at links."""
 
+import re
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +14,7 @@ from processor.keys.store import install
 from processor.link.framing import FRAMINGS
 from processor.models import Key
 
+_ENDPOINT: Final = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})\Z")
 _DEFAULTS: Final = {
     "dialect": "bank-ascii87",
     "framing": "ascii4",
@@ -62,9 +65,11 @@ class Command(BaseCommand):
         config, live = links.read(name), links.live(name)
         if config is None or live is None:
             raise CommandError(f"There is no link {name}; create it with --endpoint HOST:PORT.")
-        hosts = ", ".join(f"{host}:{port}" for host, port in config.endpoints)
+        hosts = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in config.endpoints)
         state = "up" if live.up else f"down ({live.cause or live.state})"
         taken_over = "" if live.version == config.version else f", its worker still at version {live.version}"
+        if not live.version:
+            taken_over = f"; no worker has held it yet: start one for the queue link.{name}"
         self.stdout.write(
             f"{config.name}: {state}{taken_over}\n"
             f"  to {hosts}, {config.dialect_name} in {config.framing}, version {config.version}\n"
@@ -80,15 +85,16 @@ _CHANGEABLE: Final = (
 
 
 def _endpoint(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal():
-        raise CommandError("An endpoint is HOST:PORT.")
-    return host.strip("[]"), int(port)
+    found = _ENDPOINT.match(text)
+    if not found:
+        raise CommandError("An endpoint is HOST:PORT, or [ADDRESS]:PORT for an IPv6 address.")
+    return found["address"] or found["host"], int(found["port"])
 
 
 def _read_key(path: str) -> bytes:
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123
-            return bytes.fromhex(file.read().strip())
-    except (OSError, ValueError):
+        return bytes.fromhex(Path(path).read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
         raise CommandError(f"{path} does not hold a key in hexadecimal.") from None
