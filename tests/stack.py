@@ -5,6 +5,7 @@ Every process is tied to this one and writes its own log. Waiting is for a condi
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -42,13 +43,23 @@ def wait_until(condition: Callable[[], T | None], within_s: float, what: str) ->
         time.sleep(0.02)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
+def free_ports(count: int, *beside: int) -> list[int]:
+    """Return ports that are free now, and those `beside` them too; none that an outgoing connection could be given."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(15_000, 32_000)
+        if port not in found and all(map(_is_free, (port, *(port + distance for distance in beside)))):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass(slots=True)

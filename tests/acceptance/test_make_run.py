@@ -23,7 +23,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.simulator_port = free_ports(2)
+        (self.port,), (self.simulator_port,) = free_ports(1, 101, 102, 103), free_ports(1, 1)
         self.output = folder / "output"
 
     def start(self) -> None:
