@@ -81,8 +81,11 @@ DATABASE_POOL = int(_number("DATABASE_POOL", 0))
 #: the queue, often empty when the planner looks and full when a plan is used, is never scanned as a whole.
 _IN_SESSION = {"prepare_threshold": 5, "options": "-c enable_seqscan=off"}
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+_named = DATABASES["default"].get("OPTIONS", {})
+if "options" in _named:
+    _IN_SESSION["options"] = f"{_named['options']} {_IN_SESSION['options']}"
 DATABASES["default"]["OPTIONS"] = {
-    **DATABASES["default"].get("OPTIONS", {}),
+    **_named,
     "connect_timeout": 3,
     "application_name": os.environ.get("PROCESS_NAME", "ferryman"),
     **({"pool": {"min_size": 2, "max_size": DATABASE_POOL, "timeout": 3}} if DATABASE_POOL else {}),
