@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class IdempotencyKeyWrong(exceptions.APIException):
-    """Send one Idempotency-Key of 1 to 255 printable ASCII characters, without commas and not a card number."""
+    """Send one Idempotency-Key of 1 to 255 printable ASCII characters, without commas."""
 
     status_code = 400
     default_detail = __doc__

@@ -220,9 +220,6 @@ def _meaning_errors(payment: PaymentIn) -> Iterator[FieldError]:
     for pointer, alternatives in _REQUIRED.get(operation, ()):
         if not any(_has(payment, path) for path in alternatives):
             yield FieldError(pointer, "required", f"A {operation.value.replace('_', ' ')} needs this field.")
-    for name in ("reference", "lane"):
-        if looks_like_card(getattr(payment, name) or ""):
-            yield FieldError(f"/{name}", "card_number", "This must not be a card number.")
     yield from _metadata_errors(payment)
 
 
