@@ -33,8 +33,7 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """A frame this holder may write, once, until `expires_at` (monotonic; infinite for what never expires)."""
 
     entry_id: int
@@ -47,8 +46,7 @@ class Taken:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Filing:
+class Filing(msgspec.Struct, frozen=True):
     """An answer, a silence or a stray, to be filed."""
 
     kind: str

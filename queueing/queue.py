@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from queueing import lanes
 from queueing import statements as sql
 from queueing.database import rows, run
@@ -46,8 +48,7 @@ class LowWater:
         self.low = min(ids) if ids and len(ids) >= asked else 0
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchedFrame:
+class DispatchedFrame(msgspec.Struct, frozen=True):
     """What `dispatch` stores with an entry."""
 
     entry_id: int
@@ -57,8 +58,7 @@ class DispatchedFrame:
     mti: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReversalBeside:
+class ReversalBeside(msgspec.Struct, frozen=True):
     """A reversal owed beside a payment that has ended or goes on otherwise (M6)."""
 
     payment_id: uuid.UUID

@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from processor.codec.dialects import DIALECTS, Dialect
 from processor.codec.message import Message, encode

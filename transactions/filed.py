@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
+
+import msgspec
 
 from processor.codec.dialects import DIALECTS, Dialect
 from processor.codec.errors import DecodeError
@@ -27,8 +28,7 @@ FROM claimed i LEFT JOIN LATERAL (
 ORDER BY i.id"""
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(msgspec.Struct, frozen=True):
     """An answer, a silence or a stray."""
 
     id: int
@@ -55,7 +55,7 @@ class Filed:
 
     def about(self, payment_id: uuid.UUID, attempt: int) -> "Filed":
         """Return this with the attempt it turned out to be about."""
-        return replace(self, payment_id=payment_id, attempt=attempt)
+        return msgspec.structs.replace(self, payment_id=payment_id, attempt=attempt)
 
 
 def claim(limit: int, passed_over: Sequence[int]) -> list[Filed]:

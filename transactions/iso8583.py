@@ -4,10 +4,11 @@ Pure: values in, messages and verdicts out. What differs from bank to bank is th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from processor.codec.dialects import Dialect
 from processor.codec.errors import EncodeError
@@ -36,16 +37,14 @@ _BILL_PAYMENT_MERCHANT: Final = "6011"
 _NO_INSTITUTION: Final = "0" * 11
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(msgspec.Struct, frozen=True):
     """What is sealed of a card: clear number, and its expiry as YYMM."""
 
     pan: str
     expiry: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(msgspec.Struct, frozen=True):
     """What identifies one attempt on the wire."""
 
     stan: int
@@ -98,13 +97,10 @@ def carries_mac(instruction: Instruction, dialect: Dialect) -> bool:
     return operation.value in dialect.mac_on
 
 
-def pack(message: Message, dialect: Dialect, mac_key: bytes | None) -> bytes:
-    """Return the body, signed when a key is given: the MAC is over the body without its field."""
-    body = encode(message, dialect)
-    if mac_key is None:
-        return body
-    signed = {**message.fields, dialect.mac_field: mac(mac_key, body)[: dialect.mac_digits]}
-    return encode(Message(message.mti, signed), dialect)
+def signed(message: Message, dialect: Dialect, mac_key: bytes) -> Message:
+    """Return the message with its MAC, which is over the body without that field."""
+    code = mac(mac_key, encode(message, dialect))[: dialect.mac_digits]
+    return Message(message.mti, {**message.fields, dialect.mac_field: code})
 
 
 def read_answer(

@@ -1,13 +1,15 @@
 """The journal's part of a settled batch: every message that was on the wire, masked."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
 from processor.codec.describe import masked_fields
 from processor.codec.dialects import Dialect
-from processor.codec.message import decode
+from processor.codec.message import Message, decode
 from queueing.database import run
 from transactions.filed import Filed
 from transactions.sealing import open_frame
@@ -20,6 +22,37 @@ FROM json_to_recordset(%(messages)s::json) AS m(
     remark text)"""
 
 
+_REMEMBERED: Final = 1024
+
+
+class Sent:
+    """What this process made lately, masked: spares the settling opening and reading it once more. May forget."""
+
+    def __init__(self) -> None:
+        self._messages: dict[bytes, tuple[str, Mapping[str, str]]] = {}
+        self._lock = threading.Lock()
+
+    def remember(self, sealed: bytes, message: Message) -> None:
+        """Keep a message by its sealed frame, which no other has."""
+        masked = masked_fields(message)
+        with self._lock:
+            self._messages[sealed] = (message.mti, masked)
+            if len(self._messages) > _REMEMBERED:
+                del self._messages[next(iter(self._messages))]
+
+    def read(self, sealed: bytes, payment_id: UUID, dialect: Dialect) -> tuple[str, Mapping[str, str]]:
+        """Return MTI and masked fields of a frame, remembered or read again."""
+        with self._lock:
+            remembered = self._messages.pop(sealed, None)
+        if remembered:
+            return remembered
+        message = decode(open_frame(sealed, payment_id), dialect)
+        return message.mti, masked_fields(message)
+
+
+SENT: Final = Sent()
+
+
 def write(filed: Sequence[Filed], remarks: Mapping[int, str], dialects: Mapping[str, Dialect]) -> None:
     """Write what was sent and what came back; `dialects` by link, for what was sent and never answered."""
     messages = [message for one in filed for message in _messages(one, remarks.get(one.id, ""), dialects)]
@@ -30,10 +63,10 @@ def write(filed: Sequence[Filed], remarks: Mapping[int, str], dialects: Mapping[
 def _messages(filed: Filed, remark: str, dialects: Mapping[str, Dialect]) -> list[dict[str, Any]]:
     messages = []
     if filed.decides and filed.sent and filed.payment_id:
-        sent = decode(open_frame(filed.sent, filed.payment_id), filed.dialect or dialects[filed.link])
+        mti, fields = SENT.read(filed.sent, filed.payment_id, filed.dialect or dialects[filed.link])
         unsure = "maybe sent" if filed.cause == "taken_over" else filed.cause
         outward = {"outward": True, "epoch": filed.taken_epoch, "at": filed.taken_at, "remark": unsure}
-        messages.append(_row(filed) | outward | {"mti": sent.mti, "fields": masked_fields(sent)})
+        messages.append(_row(filed) | outward | {"mti": mti, "fields": fields})
     if filed.message:
         messages.append(
             _row(filed) | {"mti": filed.message.mti, "fields": masked_fields(filed.message), "remark": remark}

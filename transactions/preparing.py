@@ -5,12 +5,13 @@ No database here: the entry and the payment come in, a command and a sealed fram
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from processor.codec.errors import EncodeError
-from processor.codec.message import Message
+from processor.codec.message import Message, encode
 from processor.keys.errors import KeyProblem
 from processor.keys.store import LinkKeys
 from processor.link.matching import match_key
@@ -20,13 +21,12 @@ from transactions.domain import commands as c
 from transactions.domain.errors import ImpossibleEvent
 from transactions.domain.state import PaymentState
 from transactions.domain.values import Attempt, MessageKind
-from transactions.iso8583 import Wire, carries_mac, pack, payment_message, reversal_message, rrn_of
+from transactions.iso8583 import Wire, carries_mac, payment_message, reversal_message, rrn_of, signed
 from transactions.sealing import open_card, open_pin, seal_frame
 from transactions.store import Loaded
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """What is the same for every message of a batch."""
 
     config: LinkConfig
@@ -37,12 +37,20 @@ class Situation:
     draw_stan: Callable[[], int]
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """What is to be recorded of a message, what is to be queued, and the message itself, in the clear."""
+
+    command: c.Dispatch
+    frame: DispatchedFrame
+    message: Message
+
+
 def needs_stan(entry: Any) -> bool:
     """True unless the message is written again under the STAN it had (M5)."""
     return entry.attempt is None or entry.kind == MessageKind.REQUEST
 
 
-def prepare(entry: Any, loaded: Loaded, situation: Situation) -> tuple[c.Dispatch, DispatchedFrame]:
+def prepare(entry: Any, loaded: Loaded, situation: Situation) -> Prepared:
     """Return what is to be recorded and sent for an entry; raises CodecError or KeyProblem when it cannot be."""
     state, config = loaded.state, situation.config
     earlier = None if needs_stan(entry) else _attempt(state, entry.attempt)
@@ -50,7 +58,9 @@ def prepare(entry: Any, loaded: Loaded, situation: Situation) -> tuple[c.Dispatc
     wire = _wire(earlier, undone, situation)
     repeat = entry.takes if earlier else 0
     message = _message(entry, loaded, undone, wire, repeat, situation)
-    body = pack(message, config.dialect, _mac_key(state, situation))
+    if mac_key := _mac_key(state, situation):
+        message = signed(message, config.dialect, mac_key)
+    body = encode(message, config.dialect)
     key = match_key(message, config.dialect)
     if key is None:
         raise EncodeError("the message has no terminal, so its answer could not be told from another's")
@@ -68,7 +78,8 @@ def prepare(entry: Any, loaded: Loaded, situation: Situation) -> tuple[c.Dispatc
         reverses=entry.reverses,
         repeat=repeat,
     )
-    return command, DispatchedFrame(entry.id, command.attempt, seal_frame(body, state.id), key, message.mti)
+    frame = DispatchedFrame(entry.id, command.attempt, seal_frame(body, state.id), key, message.mti)
+    return Prepared(command, frame, message)
 
 
 def _wire(earlier: Attempt | None, undone: Attempt | None, situation: Situation) -> Wire:

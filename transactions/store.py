@@ -7,7 +7,6 @@ never the batch. Decides nothing.
 import hashlib
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -105,8 +104,7 @@ SELECT {", ".join(_ATTEMPT_NAMES)} FROM transactions_attempt
 WHERE payment_id = ANY(%(ids)s::uuid[]) ORDER BY payment_id, number"""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """A payment as stored, locked for this transaction."""
 
     state: PaymentState
@@ -115,8 +113,7 @@ class Loaded:
     accepted_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """What only the wire knows of an attempt."""
 
     attempt: int
@@ -125,8 +122,7 @@ class Observed:
     answered_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """Events to append to a payment, and the state they lead to."""
 
     before: Loaded

@@ -5,9 +5,9 @@ is refused here with a typed error. Knows nothing of payments, keys or sockets.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import iso8583
+import msgspec
 
 from processor.codec.dialects import Dialect, FieldKind
 from processor.codec.errors import DecodeError, EncodeError
@@ -15,8 +15,7 @@ from processor.codec.errors import DecodeError, EncodeError
 _HEX = frozenset("0123456789ABCDEF")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """An MTI and its fields by number; text without padding, binary as upper-case hex."""
 
     mti: str

@@ -1,20 +1,19 @@
 """What the link machine is given and what it says back. Plain values; nothing here acts."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+
+class Moment(msgspec.Struct, frozen=True):
     """Now, twice: a monotonic clock for every decision, and UTC for what a message carries."""
 
     monotonic: float
     utc: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A financial message to write: its key on the wire, and a token the caller knows it by."""
 
     token: object
@@ -38,40 +37,33 @@ class Cause(StrEnum):
     SIGNED_OFF = "signed_off"
 
 
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something the driver must do or record."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Write(Event):
+class Write(Event, frozen=True):
     """Hand these bytes to the kernel."""
 
     frame: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Close(Event):
+class Close(Event, frozen=True):
     """Close the socket; nothing more can come of this session."""
 
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class WentUp(Event):
+class WentUp(Event, frozen=True):
     """Signed on and the last echo answered (F4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class WentDown(Event):
+class WentDown(Event, frozen=True):
     """Financial messages may not be written any more."""
 
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Answered(Event):
+class Answered(Event, frozen=True):
     """The host answered a financial message, whatever it said."""
 
     message: Outgoing
@@ -79,38 +71,33 @@ class Answered(Event):
     elapsed_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered(Event):
+class Unanswered(Event, frozen=True):
     """A written message will get no answer that counts: silence."""
 
     message: Outgoing
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Stray(Event):
+class Stray(Event, frozen=True):
     """A body nothing in flight asked for: late, duplicate, unmatched or unreadable."""
 
     body: bytes
     mti: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class EchoAnswered(Event):
+class EchoAnswered(Event, frozen=True):
     """The host answered an echo."""
 
     elapsed_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class CutOver(Event):
+class CutOver(Event, frozen=True):
     """The host's business date moves on; `key` tells a repeated notice from a new one."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkMessage(Event):
+class NetworkMessage(Event, frozen=True):
     """A network management message was sent or received; for the journal."""
 
     outward: bool

@@ -7,7 +7,8 @@ does what the events say.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from processor.codec.errors import DecodeError, FramingError
 from processor.codec.message import Message, decode, encode
@@ -35,14 +36,12 @@ from processor.link.profile import Profile
 from processor.link.states import OPEN, TRANSITIONS, WRITABLE, State, Step
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(msgspec.Struct, frozen=True):
     message: Outgoing
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     purpose: str
     at: float
 

@@ -1,13 +1,13 @@
 """How one link is to behave, as a value."""
 
-from dataclasses import dataclass
 from datetime import tzinfo
+
+import msgspec
 
 from processor.codec.dialects import Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """A link's configuration as the machine needs it. Times in seconds, window in messages."""
 
     dialect: Dialect

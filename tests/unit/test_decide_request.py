@@ -31,7 +31,7 @@ def answered(verdict: Verdict, code: str = "00", attempt: int = 1, **details: ob
 
 
 def as_dispatch(event: e.Dispatched) -> c.Dispatch:
-    return c.Dispatch(**{name: getattr(event, name) for name in e.Dispatched.__slots__})
+    return c.Dispatch(**{name: getattr(event, name) for name in e.Dispatched.__struct_fields__})
 
 
 def test_a_payment_begins_with_accepted() -> None:

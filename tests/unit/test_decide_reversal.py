@@ -87,7 +87,7 @@ def test_a_repeat_keeps_the_reversals_identity() -> None:
 
 def test_a_reversal_needs_something_to_undo() -> None:
     command = c.Dispatch(
-        **{name: getattr(reversal_dispatched(), name) for name in e.Dispatched.__slots__},
+        **{name: getattr(reversal_dispatched(), name) for name in e.Dispatched.__struct_fields__},
     )
 
     with pytest.raises(NotAllowed):
@@ -228,4 +228,4 @@ class TestWhateverComes:
             event = reversal_dispatched(
                 known.number if known else state.next_attempt, undone.number, known.repeats + 1 if known else 0
             )
-        return c.Dispatch(**{name: getattr(event, name) for name in e.Dispatched.__slots__})
+        return c.Dispatch(**{name: getattr(event, name) for name in e.Dispatched.__struct_fields__})

@@ -1,20 +1,20 @@
 """Between domain and wire: what each operation sends, and what each answer means."""
 
-from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor.codec.dialects import DIALECTS
 from processor.codec.errors import EncodeError
-from processor.codec.message import Message, decode
+from processor.codec.message import Message, decode, encode
 from processor.keys.software import mac
 from tests.builders import BANK, NOON, PAN, accepted, dispatched, instruction, payment
 from transactions.domain.children import child_instruction
 from transactions.domain.events import Approved
 from transactions.domain.values import Attempt, Balance, MessageKind, Operation, ReasonCode, Verdict
-from transactions.iso8583 import Card, Wire, pack, payment_message, read_answer, reversal_message, rrn_of
+from transactions.iso8583 import Card, Wire, payment_message, read_answer, reversal_message, rrn_of, signed
 
 CARD = Card(PAN, "3012")
 WIRE = Wire(101, NOON, "632512000101", UTC)
@@ -80,7 +80,7 @@ def test_every_dialect_can_carry_every_operation(name: str) -> None:
             continue
         asked = instruction(operation, source_account="1", destination_account="2", biller="B", customer_number="3")
         message = payment_message(asked, CARD, bytes(dialect.pin_bytes), WIRE, 0, dialect)
-        assert decode(pack(message, dialect, KEY), dialect).get(dialect.mac_field)
+        assert decode(encode(signed(message, dialect, KEY), dialect), dialect).get(dialect.mac_field)
 
 
 def test_a_pin_block_of_another_size_is_not_sent() -> None:
@@ -91,9 +91,9 @@ def test_a_pin_block_of_another_size_is_not_sent() -> None:
 def test_a_signed_message_carries_the_mac_of_itself_without_it() -> None:
     message = payment_message(instruction(), CARD, None, WIRE, 0, BANK)
 
-    unsigned, signed = pack(message, BANK, None), pack(message, BANK, KEY)
+    unsigned, with_mac = encode(message, BANK), encode(signed(message, BANK, KEY), BANK)
 
-    assert decode(signed, BANK).fields[64] == mac(KEY, unsigned)
+    assert decode(with_mac, BANK).fields[64] == mac(KEY, unsigned)
 
 
 class TestReversals:
@@ -205,10 +205,10 @@ class TestWhatAnAnswerMeans:
     def test_a_signed_operation_needs_a_signed_answer(self) -> None:
         asked = instruction(Operation.WITHDRAWAL)
         plain = answered(f3="010000")
-        signed = decode(pack(plain, BANK, KEY), BANK)
+        good = decode(encode(signed(plain, BANK, KEY), BANK), BANK)
 
-        assert read_answer(signed, attempt(), asked, BANK, [bytes(15) + b"\1", KEY]).verdict is Verdict.APPROVED
-        for wrong in (plain, decode(pack(plain, BANK, bytes(15) + b"\2"), BANK)):
+        assert read_answer(good, attempt(), asked, BANK, [bytes(15) + b"\1", KEY]).verdict is Verdict.APPROVED
+        for wrong in (plain, signed(plain, BANK, bytes(15) + b"\2")):
             assert read_answer(wrong, attempt(), asked, BANK, [KEY]).reason is ReasonCode.BAD_MAC
 
     @pytest.mark.parametrize(

@@ -1,22 +1,21 @@
 """What may be asked of a payment. Time, numbers and dice come in with the command."""
 
 import uuid
-from dataclasses import dataclass
 from datetime import date, datetime
+
+import msgspec
 
 from transactions.domain.values import Answer, Instruction, MessageKind, Operation, Placement, ReasonCode
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(msgspec.Struct, frozen=True):
     """Take a client's payment."""
 
     instruction: Instruction
     placement: Placement
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct, frozen=True):
     """Make a message ready to be written: a new attempt, or what is owed of an old one again."""
 
     attempt: int
@@ -33,8 +32,7 @@ class Dispatch:
     repeat: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Recall:
+class Recall(msgspec.Struct, frozen=True):
     """Take a dispatched message back; `unsent_tries` counts the times it was given back unwritten."""
 
     attempt: int
@@ -44,8 +42,7 @@ class Recall:
     roll: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class RecordAnswer:
+class RecordAnswer(msgspec.Struct, frozen=True):
     """The host answered an attempt.
 
     `decisive` says that the queue let this answer decide; a late, duplicate or unmatched one is evidence only.
@@ -58,8 +55,7 @@ class RecordAnswer:
     roll: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class RecordSilence:
+class RecordSilence(msgspec.Struct, frozen=True):
     """The link's holder declared that no answer to an attempt will count."""
 
     attempt: int
@@ -68,38 +64,33 @@ class RecordSilence:
     roll: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """Stop until a person has looked at it."""
 
     reason: ReasonCode
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Go on now with what is held or waits for its time."""
 
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """End it before anything is sent."""
 
     reason: ReasonCode
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Expire:
+class Expire(msgspec.Struct, frozen=True):
     """End it because its time is over."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class RecordChild:
+class RecordChild(msgspec.Struct, frozen=True):
     """A capture, refund or void of this payment was approved."""
 
     child_id: uuid.UUID

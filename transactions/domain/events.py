@@ -6,7 +6,6 @@ a new shape is a new version with an entry in `_UPCASTERS`.
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -16,16 +15,14 @@ from transactions.domain.errors import UnknownEvent
 from transactions.domain.values import Balance, Instruction, MessageKind, Operation, Placement, ReasonCode
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A client's payment is ours to carry."""
 
     instruction: Instruction
     placement: Placement
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatched:
+class Dispatched(msgspec.Struct, frozen=True):
     """A message was made and may be written from now on; repeat 0 is its first time."""
 
     attempt: int
@@ -42,8 +39,7 @@ class Dispatched:
     repeat: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(msgspec.Struct, frozen=True):
     """A dispatched message was taken back before it was written: provably never sent."""
 
     attempt: int
@@ -51,8 +47,7 @@ class Recalled:
     not_before: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Approved:
+class Approved(msgspec.Struct, frozen=True):
     """The host approved; the payment rests on this attempt."""
 
     attempt: int
@@ -62,8 +57,7 @@ class Approved:
     balances: tuple[Balance, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptDeclined:
+class AttemptDeclined(msgspec.Struct, frozen=True):
     """The host declined for a passing reason; another attempt follows."""
 
     attempt: int
@@ -72,8 +66,7 @@ class AttemptDeclined:
     host_rrn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(msgspec.Struct, frozen=True):
     """The payment ended declined."""
 
     reason: ReasonCode
@@ -82,16 +75,14 @@ class Declined:
     host_rrn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The payment ended and nothing moved."""
 
     reason: ReasonCode
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReversalRequired:
+class ReversalRequired(msgspec.Struct, frozen=True):
     """What the host did with this attempt is unknown or unwanted: it is to be undone (M4, M6)."""
 
     attempt: int
@@ -101,8 +92,7 @@ class ReversalRequired:
     host_rrn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unaccepted:
+class Unaccepted(msgspec.Struct, frozen=True):
     """A reversal or an advice was not accepted yet; it is written again (M5)."""
 
     attempt: int
@@ -111,8 +101,7 @@ class Unaccepted:
     response_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reversed:
+class Reversed(msgspec.Struct, frozen=True):
     """The host accepted the reversal `by` of the attempt."""
 
     attempt: int
@@ -120,16 +109,14 @@ class Reversed:
     response_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerNoted:
+class AnswerNoted(msgspec.Struct, frozen=True):
     """An answer came that changes nothing: late, or a duplicate."""
 
     attempt: int
     response_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A person has to look at it; nothing is sent meanwhile."""
 
     reason: ReasonCode
@@ -137,30 +124,26 @@ class Held:
     response_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRequested:
+class RetryRequested(msgspec.Struct, frozen=True):
     """Staff asked to go on now with what is held or waits for its time."""
 
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(msgspec.Struct, frozen=True):
     """Ended before anything of it was sent."""
 
     reason: ReasonCode
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(msgspec.Struct, frozen=True):
     """Ended unsent because its time was over (M13)."""
 
     reason: ReasonCode = ReasonCode.EXPIRED_UNSENT
 
 
-@dataclass(frozen=True, slots=True)
-class ChildApproved:
+class ChildApproved(msgspec.Struct, frozen=True):
     """A capture, refund or void of this payment was approved."""
 
     child_id: uuid.UUID

@@ -1,10 +1,11 @@
 """evolve(state, event) -> state: what each event changes, and nothing else."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import singledispatch
 from typing import Any, TypeAlias
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from transactions.domain import events as e
 from transactions.domain.errors import ImpossibleEvent

@@ -2,16 +2,16 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from transactions.domain import events as e
 from transactions.domain.errors import ImpossibleEvent
 from transactions.domain.values import Attempt, Balance, Instruction, Placement, ReasonCode, Status, Undoing
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentState:
+class PaymentState(msgspec.Struct, frozen=True):
     """A payment as its events tell it. Never changed: `evolve` returns the next one."""
 
     id: uuid.UUID
@@ -25,7 +25,7 @@ class PaymentState:
     #: the attempt that the payment's end rests on
     accepted_attempt: int | None = None
     attempts: tuple[Attempt, ...] = ()
-    balances: tuple[Balance, ...] = field(default=())
+    balances: tuple[Balance, ...] = msgspec.field(default=())
     captured_minor: int = 0
     refunded_minor: int = 0
     voided_by: uuid.UUID | None = None

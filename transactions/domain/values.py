@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+
+import msgspec
 
 
 class Operation(StrEnum):
@@ -163,8 +164,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """One additional amount of field 54."""
 
     account_type: str | None
@@ -173,8 +173,7 @@ class Balance:
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the host said, read and judged."""
 
     verdict: Verdict
@@ -185,8 +184,7 @@ class Answer:
     balances: tuple[Balance, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(msgspec.Struct, frozen=True):
     """The attempt of an earlier payment that a child acts on (fields 37, 38 and 90)."""
 
     payment_id: uuid.UUID
@@ -198,8 +196,7 @@ class Original:
     authorisation_code: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True):
     """What is to be done. Card numbers are masked here; the clear ones rest sealed beside it."""
 
     operation: Operation
@@ -215,8 +212,7 @@ class Instruction:
     original: Original | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One STAN + field 7 + terminal, for one message."""
 
     number: int
@@ -240,8 +236,7 @@ class Attempt:
     host_rrn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """Where a payment stands in the queue, and whose it is."""
 
     merchant_id: int
@@ -254,4 +249,4 @@ class Placement:
     fingerprint_key: str
     request_id: str
     reference: str | None = None
-    metadata: Mapping[str, str | int | bool | None] = field(default_factory=dict)
+    metadata: Mapping[str, str | int | bool | None] = msgspec.field(default_factory=dict)
