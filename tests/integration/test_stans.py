@@ -36,9 +36,9 @@ def test_drawing_looks_up_each_stan_and_reads_no_history(hand: Hand) -> None:
     assert _rows_read(plan[0]["Plan"]) <= 200
 
 
-def _rows_read(node: Any) -> float:
+def _rows_read(node: dict[str, Any]) -> float:
     """Rows that came out of tables, and those thrown away there, in all loops."""
-    below: float = sum(_rows_read(child) for child in node.get("Plans", []))
-    if node.get("Relation Name") != "transactions_attempt":
-        return below
-    return below + float(node["Actual Loops"]) * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+    rows: float = sum(_rows_read(child) for child in node.get("Plans", []))
+    if node.get("Relation Name") == "transactions_attempt":
+        rows += node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+    return rows
