@@ -42,7 +42,10 @@ def _links() -> dict[str, Any]:
     checks: dict[str, Any] = {}
     for name in links.names():
         live_link = links.live(name)
-        if live_link and live_link.up:
+        if live_link and live_link.up and not live_link.carries:
+            why = "The bank stopped answering, so its breaker is open: payments wait or are refused until it answers."
+            checks[f"link {name}"] = {"ok": False, "why": why}
+        elif live_link and live_link.up:
             checks[f"link {name}"] = {"ok": True}
         else:
             cause = live_link.cause or live_link.state if live_link else "never held"

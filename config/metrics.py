@@ -30,7 +30,9 @@ _ALIVE: Final = b'{"status": "alive"}'
 _COUNTED_UP_TO: Final = 100_000
 
 _LINKS: Final = """
-SELECT s.link, s.epoch, s.last_echo_at, s.business_date FROM processor_linkstatus s ORDER BY s.link"""
+SELECT s.link, s.epoch, s.breaker FROM processor_linkstatus s ORDER BY s.link"""
+
+_BREAKER: Final = {"closed": 0, "half_open": 1, "open": 2}
 
 _REVERSALS: Final = """
 SELECT link, count(*) AS open, max(extract(epoch FROM clock_timestamp() - owed_since))::float8 AS oldest
@@ -110,7 +112,9 @@ def _link_families(names: list[str]) -> Iterator[Metric]:
     for name in names:
         live = links.live(name)
         up.add_metric([name], int(live is not None and live.up))
+    breaker = GaugeMetricFamily("ferryman_breaker_state", "0 closed, 1 half open, 2 open.", labels=["link"])
     for row in rows(_LINKS):
+        breaker.add_metric([row.link], _BREAKER[row.breaker])
         epoch.add_metric([row.link], row.epoch)
     reversals = GaugeMetricFamily("ferryman_reversals_open", "Reversals the host has not accepted.", labels=["link"])
     age = GaugeMetricFamily("ferryman_reversals_oldest_seconds", "How long the oldest is owed.", labels=["link"])
@@ -118,7 +122,7 @@ def _link_families(names: list[str]) -> Iterator[Metric]:
     for name in names:
         reversals.add_metric([name], owed[name].open if name in owed else 0)
         age.add_metric([name], owed[name].oldest if name in owed else 0)
-    yield from (up, epoch, reversals, age)
+    yield from (up, epoch, breaker, reversals, age)
 
 
 _from_database = CollectorRegistry()

@@ -292,6 +292,8 @@ RATE_LIMIT = _number("RATE_LIMIT", 2000)
 RATE_BURST = _number("RATE_BURST", 4000)
 #: open entries of a link above which new payments are refused with 503
 BACKLOG_LIMIT = int(_number("BACKLOG_LIMIT", 10_000))
+#: seconds a link may be down before payments that a customer waits for are refused with 503
+LINK_GRACE_SECONDS = _number("LINK_GRACE_SECONDS", 10)
 #: web threads a process, of which half may wait for a payment's end (`Prefer: wait`)
 WEB_THREADS = int(_number("WEB_THREADS", 32))
 #: rows a forward or settle task works on at once

@@ -31,7 +31,9 @@ class LinkAdmin(ReadOnly):
     def live(self, link: Link) -> tuple[str, str]:
         """Up as F4 says it, or since when and why not."""
         now = links.live(link.name)
-        return ("up", "up") if now and now.up else ("down", "down")
+        if now and now.up:
+            return ("up", "up") if now.carries else ("down", "breaker open")
+        return "down", "down"
 
     @display(description="endpoints")
     def hosts(self, link: Link) -> str:
@@ -52,7 +54,7 @@ class LinkAdmin(ReadOnly):
             "title": f"Link {link.name}",
             "link": link,
             "sentence": _sentence(link.name),
-            "is_up": bool((now := links.live(link.name)) and now.up),
+            "is_up": bool((now := links.live(link.name)) and now.carries),
             "facts": _facts(link),
             "depths": [row for row in queue.depths(100_000) if row.link == link.name],
             "conversation": [(message, *_described(message)) for message in conversation],
@@ -123,6 +125,11 @@ def _ago(moment: datetime) -> str:
 def _sentence(name: str) -> str:
     """Say how a link is, as a person would."""
     live, status = links.live(name), LinkStatus.objects.get(link=name)
+    if live and live.up and not live.carries:
+        return (
+            f"Up to {status.endpoint}, but the bank stopped answering payments {live.breaker_s:.0f} s ago: "
+            "the breaker is open. Payments wait or are refused until the bank answers again."
+        )
     if live and live.up:
         echo = f", last echo {_ago(status.last_echo_at)} ago" if status.last_echo_at else ""
         took = f", {status.echo_ms:.0f} ms" if status.echo_ms is not None else ""
@@ -130,6 +137,14 @@ def _sentence(name: str) -> str:
     since = f" for {_ago(live.since)}" if live and live.since else ""
     cause = f": {live.cause.replace('_', ' ')}" if live and live.cause else ""
     return f"Down{since}{cause}. Payments wait; those that may not wait expire unsent."
+
+
+def _when_it_opens(link: Link) -> str:
+    return (
+        f"after {link.breaker_failures} failures in a row, or {link.breaker_rate}% of {link.breaker_volume} or more "
+        f"in {link.breaker_window_s:g} s; tries again after {link.breaker_open_s:g} s, closes after "
+        f"{link.breaker_successes} answers"
+    )
 
 
 def _facts(link: Link) -> list[tuple[str, Any]]:
@@ -146,6 +161,9 @@ def _facts(link: Link) -> list[tuple[str, Any]]:
         ("Window", link.window),
         ("Answer within", f"{link.answer_timeout_s:g} s"),
         ("Echo", f"every {link.echo_interval_s:g} s, {link.echo_timeout_s:g} s to answer"),
+        ("Store and forward", "on" if link.store_and_forward else "off: what cannot be sent now is refused"),
+        ("Breaker", status.breaker.replace("_", " ")),
+        ("It opens", _when_it_opens(link)),
         ("Terminal", f"{link.terminal_id} at {link.card_acceptor_id}"),
         ("Time zone", link.time_zone),
     ]

@@ -12,6 +12,8 @@ from typing import Final
 
 _READ_SIZE: Final = 65536
 _USER_TIMEOUT_MS: Final = 10_000
+#: a host that does not take our bytes for so long is not going to
+_WRITE_TIMEOUT_S: Final = 10.0
 _RESET: Final = struct.pack("ii", 1, 0)
 _FINISH: Final = struct.pack("ii", 0, 0)
 
@@ -33,6 +35,7 @@ class Connection:
         self._cleared = cleared
         self._lost = lost
         self._unwritten = bytearray()
+        self._patience: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock, self._readable)
 
@@ -64,6 +67,17 @@ class Connection:
                 raise
         return cls(sock, may_write, received, cleared, lost)
 
+    @staticmethod
+    async def reaches(endpoint: tuple[str, int], timeout_s: float) -> bool:
+        """Say whether a host accepts connections, without a word to it."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, writer = await asyncio.open_connection(*endpoint)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
     @property
     def is_clear(self) -> bool:
         """True when everything written so far has been taken by the kernel."""
@@ -81,6 +95,8 @@ class Connection:
             return
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
+        if self._patience:
+            self._patience.cancel()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET if reset else _FINISH)
         self._socket.close()
 
@@ -96,10 +112,19 @@ class Connection:
             self._end()
             return
         del self._unwritten[:written]
+        self._watch(has_moved=written > 0)
         if self._unwritten:
             self._loop.add_writer(self._socket, self._push)
         elif self._loop.remove_writer(self._socket):
             self._cleared()
+
+    def _watch(self, *, has_moved: bool) -> None:
+        """End the connection when the kernel takes nothing more for too long."""
+        if self._patience and (has_moved or not self._unwritten):
+            self._patience.cancel()
+            self._patience = None
+        if self._unwritten and not self._patience:
+            self._patience = self._loop.call_later(_WRITE_TIMEOUT_S, self._end)
 
     def _readable(self) -> None:
         try:

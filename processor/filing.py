@@ -118,7 +118,7 @@ class Filer:
         if report is None:
             return
         await self._store.report(report)
-        moved = report.up != self._said.up or report.version != self._said.version
+        moved = (report.up, report.version, report.breaker) != (self._said.up, self._said.version, self._said.breaker)
         self._said = report
         if self._to_say is report:
             self._to_say = None

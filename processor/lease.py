@@ -115,6 +115,7 @@ class Keeper:
         self._changed = changed
         self._stopped = threading.Event()
         self._link_version: int | None = None
+        self._answered = True
         self._threads = [
             threading.Thread(target=self._renew_for_ever, name="lease-renew", daemon=True),
             threading.Thread(target=self._watch, name="lease-watch", daemon=True),
@@ -124,6 +125,11 @@ class Keeper:
         """Begin to renew and to watch the deadline."""
         for thread in self._threads:
             thread.start()
+
+    @property
+    def may_begin(self) -> bool:
+        """True while something new may be written: the lease holds, and the last renewal was answered."""
+        return self._answered and self.holds
 
     @property
     def holds(self) -> bool:
@@ -162,9 +168,11 @@ class Keeper:
             row = connection.execute(sql.RENEW, self._parameters()).fetchone()
         except psycopg.Error as error:
             _log.warning("lease.not_renewed", link=self._grant.link, error=type(error).__name__)
+            self._answered = False
             if connection:
                 connection.close()
             return None, True
+        self._answered = True
         if row is not None:
             self.deadline = before + TTL_S - MARGIN_S
             self._tell(row.link_version)

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from processor.codec.dialects import DIALECTS, Dialect
 from processor.errors import ProcessorError
+from processor.link.breaker import BreakerPolicy, BreakerState
 from processor.link.framing import FRAMINGS
 from processor.link.profile import Profile
 from processor.models import Endpoint, Lease, Link, LinkStatus
@@ -51,6 +52,14 @@ class LinkConfig:
     answer_timeout_s: float
     echo_interval_s: float
     echo_timeout_s: float
+    failback_s: float
+    store_and_forward: bool
+    breaker_failures: int
+    breaker_rate: int
+    breaker_volume: int
+    breaker_window_s: float
+    breaker_open_s: float
+    breaker_successes: int
     endpoints: tuple[tuple[str, int], ...]
 
     @cached_property
@@ -67,6 +76,17 @@ class LinkConfig:
     def stan_sequence(self) -> str:
         """The link's own cycling sequence (M10)."""
         return f"processor_stan_{self.id}"
+
+    def breaker_policy(self) -> BreakerPolicy:
+        """Return when the link's breaker opens and closes."""
+        return BreakerPolicy(
+            failures=self.breaker_failures,
+            rate=self.breaker_rate,
+            volume=self.breaker_volume,
+            window_s=self.breaker_window_s,
+            open_s=self.breaker_open_s,
+            successes=self.breaker_successes,
+        )
 
     def profile(self) -> Profile:
         """Return what the link machine needs of it."""
@@ -93,12 +113,23 @@ class LiveLink:
     since: datetime | None
     state: str
     cause: str
+    breaker: str
+    #: seconds since it went down, 0 while it is up; None before it was ever held
+    down_s: float | None
+    #: seconds the breaker has been in its state
+    breaker_s: float
+
+    @property
+    def carries(self) -> bool:
+        """True when payments go out now: up, and not spared by its breaker."""
+        return self.up and self.breaker != BreakerState.OPEN.value
 
 
 _CONFIG: Final = """
 SELECT l.id, l.name, l.version, l.dialect AS dialect_name, l.framing, l.terminal_id, l.card_acceptor_id,
     l.time_zone AS time_zone_name, coalesce(l.bank_uuid::text, '') AS bank_uuid, l.window, l.answer_timeout_s,
-    l.echo_interval_s, l.echo_timeout_s,
+    l.echo_interval_s, l.echo_timeout_s, l.failback_s, l.store_and_forward, l.breaker_failures, l.breaker_rate,
+    l.breaker_volume, l.breaker_window_s, l.breaker_open_s, l.breaker_successes,
     (SELECT array_agg(e.host || ' ' || e.port ORDER BY e.position) FROM processor_endpoint e WHERE e.link_id = l.id)
         AS endpoints
 FROM processor_link l WHERE l.name = %(name)s OR %(name)s = '' ORDER BY l.id LIMIT 1"""
@@ -106,16 +137,26 @@ FROM processor_link l WHERE l.name = %(name)s OR %(name)s = '' ORDER BY l.id LIM
 _NAMES: Final = "SELECT name FROM processor_link ORDER BY id"
 
 _LIVE: Final = f"""
-SELECT s.up AND s.epoch = l.epoch AND NOT l.released
-        AND l.renewed_at > clock_timestamp() - interval '{_ALIVE_S} seconds' AS up,
-    s.version, s.business_date, s.since, s.state, s.cause
-FROM processor_linkstatus s JOIN processor_lease l USING (link) WHERE s.link = %(link)s"""
+SELECT n.up, s.version, s.business_date, s.since, s.state, s.cause, s.breaker,
+    CASE WHEN n.up THEN 0
+        ELSE extract(epoch FROM clock_timestamp() - CASE WHEN s.up THEN l.renewed_at ELSE s.down_since END)
+    END::float8 AS down_s,
+    coalesce(extract(epoch FROM clock_timestamp() - s.breaker_since), 0)::float8 AS breaker_s
+FROM processor_linkstatus s JOIN processor_lease l USING (link), LATERAL (
+    SELECT s.up AND s.epoch = l.epoch AND NOT l.released
+        AND l.renewed_at > clock_timestamp() - interval '{_ALIVE_S} seconds' AS up
+) AS n
+WHERE s.link = %(link)s"""
 
 _NAME: Final = re.compile(r"[0-9A-Za-z_-]{1,50}\Z")
 _HOST: Final = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,251}[0-9A-Za-z])?\Z")
 _TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 
+#: a door refuses by how the link was at most so long ago
+_LIVE_FRESH_S: Final = 1.0
+
 _remembered: dict[str, tuple[float, LinkConfig | None]] = {}
+_remembered_live: dict[str, tuple[float, LiveLink | None]] = {}
 
 
 def read(name: str = "") -> LinkConfig | None:
@@ -152,6 +193,15 @@ def live(name: str) -> LiveLink | None:
     return LiveLink(**found[0]._asdict()) if found else None
 
 
+def remembered_live(name: str) -> LiveLink | None:
+    """Return how a link was at most a second ago."""
+    now = time.monotonic()
+    known = _remembered_live.get(name)
+    if known is None or now - known[0] > _LIVE_FRESH_S:
+        known = _remembered_live[name] = (now, live(name))
+    return known[1]
+
+
 @transaction.atomic
 def configure(name: str, changes: Mapping[str, Any], endpoints: list[tuple[str, int]] | None = None) -> Link:
     """Create a link or change it, and count its version up; raises LinkRefused with a sentence."""
@@ -171,6 +221,7 @@ def configure(name: str, changes: Mapping[str, Any], endpoints: list[tuple[str, 
     if is_new:
         _found(link)
     _remembered.clear()
+    _remembered_live.clear()
     return link
 
 
@@ -188,7 +239,11 @@ def _check(link: Link, endpoints: list[tuple[str, int]] | None) -> None:
         raise LinkRefused("A link needs at least one endpoint: --endpoint HOST:PORT.")
     dialect = DIALECTS.get(link.dialect)
     width = dialect.rules[41].pad_to if dialect else 0
-    timers = (link.answer_timeout_s, link.echo_interval_s, link.echo_timeout_s)
+    timers = (
+        *(link.answer_timeout_s, link.echo_interval_s, link.echo_timeout_s),
+        *(link.breaker_window_s, link.breaker_open_s, link.failback_s),
+    )
+    counts = (link.breaker_failures, link.breaker_volume, link.breaker_successes)
     requirements = {
         "A link's name is 1 to 50 letters, digits, dashes and underscores.": _NAME.match(link.name),
         "An endpoint is HOST:PORT with a host name or an address, and a port from 1 to 65535.": all(
@@ -203,6 +258,8 @@ def _check(link: Link, endpoints: list[tuple[str, int]] | None) -> None:
         "The bank's UUID must be one.": link.bank_uuid is None or _is_uuid(str(link.bank_uuid)),
         "The window is 1 to 1024 messages.": 1 <= link.window <= 1024,
         "Timeouts and intervals are 0.1 to 3600 seconds.": all(0.1 <= seconds <= 3600 for seconds in timers),
+        "The breaker counts 1 to 10000 failures, messages and successes.": all(1 <= n <= 10_000 for n in counts),
+        "The breaker's rate is 1 to 100 percent.": 1 <= link.breaker_rate <= 100,
         "An echo must be answered before the next one is due.": link.echo_timeout_s <= link.echo_interval_s,
     }
     for sentence, fulfilled in requirements.items():

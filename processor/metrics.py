@@ -16,6 +16,10 @@ WINDOW = Gauge("ferryman_link_window", "Messages that may wait for their answer.
 CONNECT_SECONDS = Histogram("ferryman_connect_seconds", "From connecting to up.", ["link"], buckets=_SHORT)
 CONNECTS = Counter("ferryman_connects", "Sessions by how they came and went.", ["link", "result", "cause"])
 ECHO_SECONDS = Histogram("ferryman_echo_seconds", "From echo to its answer.", ["link"], buckets=_SHORT)
+FAILOVERS = Counter("ferryman_failovers", "Times another host of a link took over.", ["link"])
+FAILOVER_SECONDS = Histogram(
+    "ferryman_failover_seconds", "From losing one host to being up with another.", ["link"], buckets=_SHORT
+)
 UNMATCHED = Counter("ferryman_unmatched_answers", "Answers that no payment asked for.", ["link"])
 
 

@@ -26,6 +26,16 @@ class Link(models.Model):
     answer_timeout_s = models.FloatField(default=30)
     echo_interval_s = models.FloatField(default=30)
     echo_timeout_s = models.FloatField(default=10)
+    failback_s = models.FloatField(default=60, db_default=60, help_text="Before another host makes room for the first.")
+    store_and_forward = models.BooleanField(
+        default=True, db_default=True, help_text="Off: what cannot be sent now is refused."
+    )
+    breaker_failures = models.IntegerField(default=5, db_default=5, help_text="Failures in a row that open it.")
+    breaker_rate = models.IntegerField(default=50, db_default=50, help_text="Or failures in percent.")
+    breaker_volume = models.IntegerField(default=20, db_default=20, help_text="Of at least so many messages.")
+    breaker_window_s = models.FloatField(default=60, db_default=60)
+    breaker_open_s = models.FloatField(default=60, db_default=60, help_text="Before an echo tries the host.")
+    breaker_successes = models.IntegerField(default=3, db_default=3, help_text="Answered messages that close it.")
 
     def __str__(self) -> str:
         return self.name
@@ -72,6 +82,10 @@ class LinkStatus(models.Model):
     up = models.BooleanField(default=False)
     state = models.TextField(default="closed")
     since = models.DateTimeField(null=True)
+    #: since when it has not been up; empty while it is, and before it ever was held
+    down_since = models.DateTimeField(null=True)
+    breaker = models.TextField(default="closed", db_default="closed")
+    breaker_since = models.DateTimeField(null=True)
     cause = models.TextField(default="")
     endpoint = models.TextField(default="")
     last_echo_at = models.DateTimeField(null=True)

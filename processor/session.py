@@ -5,7 +5,7 @@ Owns the translation of the machine's events into writes, filings and timers. De
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -16,6 +16,7 @@ from processor.connection import Connection
 from processor.filing import Filer
 from processor.lease import Keeper
 from processor.link import events as ev
+from processor.link.breaker import Breaker, BreakerState
 from processor.link.machine import Machine
 from processor.link.states import State
 from processor.links import LinkConfig
@@ -34,13 +35,26 @@ _log = structlog.get_logger(__name__)
 class Session:
     """Runs once; `run` returns whether the link came up in it."""
 
-    def __init__(self, config: LinkConfig, store: LinkStore, keeper: Keeper, filer: Filer, taker: Taker) -> None:
+    def __init__(
+        self,
+        config: LinkConfig,
+        endpoint: tuple[str, int],
+        store: LinkStore,
+        keeper: Keeper,
+        filer: Filer,
+        taker: Taker,
+        breaker: Breaker,
+        came_up: Callable[[], None],
+    ) -> None:
         self._config = config
+        self._endpoint = endpoint
+        self._tell_up = came_up
         self._link = config.name
         self._store = store
         self._keeper = keeper
         self._filer = filer
         self._taker = taker
+        self._breaker = breaker
         self._machine = Machine(config.profile())
         self._in_flight = metrics.IN_FLIGHT.labels(config.name)
         self._bytes_in, self._bytes_out = (metrics.BYTES.labels(config.name, way) for way in ("in", "out"))
@@ -70,11 +84,15 @@ class Session:
 
     @property
     def capacity(self) -> int:
-        """How many frames may be taken and unwritten or unanswered: the window and half of it ahead."""
+        """How many frames may be taken and unwritten or unanswered: the window and half of it ahead.
+
+        While the breaker lets only a few through, so many and none ahead.
+        """
         if self._machine.state is not State.UP or self._left:
             return 0
         window = self._config.window
-        return window + window // 2 - self._machine.in_flight
+        ahead = window // 2 if self._breaker.state is BreakerState.CLOSED else 0
+        return max(0, self._breaker.room(window) + ahead - self._machine.in_flight)
 
     @property
     def entries(self) -> list[int]:
@@ -89,9 +107,9 @@ class Session:
     def supplied(self) -> None:
         """Write as much of what was taken as the window and the kernel take."""
         machine, connection = self._machine, self._connection
-        while connection and connection.is_clear and machine.room and self._taker.in_hand and self._keeper.holds:
+        while connection and connection.is_clear and self._taker.in_hand and (room := self._room):
             now = _now()
-            batch = self._taker.next(machine.room, now.monotonic)
+            batch = self._taker.next(room, now.monotonic)
             if not batch:
                 continue
             self._do(machine.send([ev.Outgoing(taken, taken.key, taken.mti, taken.body) for taken in batch], now))
@@ -99,23 +117,33 @@ class Session:
                 metrics.messages(self._link, "out", taken.mti, "written").inc()
             _log.info("link.written", link=self._link, **_named(batch))
 
+    @property
+    def _room(self) -> int:
+        """How many messages may be written now."""
+        if not self._keeper.may_begin:
+            return 0
+        machine = self._machine
+        return max(0, min(machine.room, self._breaker.room(self._config.window) - machine.in_flight))
+
     async def _connect(self) -> bool:
-        cause = ""
-        for endpoint in self._config.endpoints:
-            name = f"{endpoint[0]}:{endpoint[1]}"
-            try:
-                self._connection = await Connection.open(
-                    endpoint, _CONNECT_TIMEOUT_S, lambda: self._keeper.holds, self._received, self.supplied, self._lost
-                )
-            except OSError as error:
-                cause = "connect_timeout" if isinstance(error, TimeoutError) else "connect_refused"
-                metrics.CONNECTS.labels(self._link, "failed", cause).inc()
-                _log.warning("link.not_connected", link=self._link, endpoint=name, cause=cause)
-            else:
-                self._filer.say(endpoint=name)
-                return True
-        self._filer.say(state="closed", cause=cause)
-        return False
+        name = f"{self._endpoint[0]}:{self._endpoint[1]}"
+        try:
+            self._connection = await Connection.open(
+                self._endpoint,
+                _CONNECT_TIMEOUT_S,
+                lambda: self._keeper.holds,
+                self._received,
+                self.supplied,
+                self._lost,
+            )
+        except OSError as error:
+            cause = "connect_timeout" if isinstance(error, TimeoutError) else "connect_refused"
+            metrics.CONNECTS.labels(self._link, "failed", cause).inc()
+            _log.warning("link.not_connected", link=self._link, endpoint=name, cause=cause)
+            self._filer.say(state="closed", endpoint=name, cause=cause)
+            return False
+        self._filer.say(endpoint=name)
+        return True
 
     async def _restock(self) -> None:
         """Draw STANs for sign-on and echo from the link's own sequence (M10)."""
@@ -146,6 +174,8 @@ class Session:
 
     def _tick(self) -> None:
         self._do(self._machine.tick(_now()))
+        if self._breaker.state is BreakerState.OPEN and not self._breaker.seconds_left(time.monotonic()):
+            self._do(self._machine.probe(_now()))
         self.supplied()
         self._taker.room_grew()
 
@@ -162,8 +192,11 @@ class Session:
             case ev.Write(frame):
                 self._write(frame)
             case ev.Answered(message):
+                self._breaker.answered(time.monotonic())
                 self._filer.answered(event, cast("Taken", message.token), self._config.dialect)
-            case ev.Unanswered(message):
+            case ev.Unanswered(message, cause):
+                if cause is ev.Cause.TIMEOUT:
+                    self._breaker.failed(time.monotonic())
                 self._filer.unanswered(event, cast("Taken", message.token))
             case ev.Stray():
                 self._filer.stray(event, self._config.dialect)
@@ -190,6 +223,7 @@ class Session:
 
     def _went_up(self) -> None:
         self._came_up = True
+        self._tell_up()
         metrics.CONNECT_SECONDS.labels(self._link).observe(time.monotonic() - self._began)
         metrics.CONNECTS.labels(self._link, "up", "").inc()
         _log.info("link.up", link=self._link, epoch=self._store.epoch)
@@ -199,6 +233,7 @@ class Session:
     def _echo_answered(self, elapsed_s: float) -> None:
         metrics.ECHO_SECONDS.labels(self._link).observe(elapsed_s)
         self._filer.say(last_echo_at=datetime.now(UTC), echo_ms=elapsed_s * 1000)
+        self._breaker.echoed(time.monotonic())
         if self._machine.stock < _STANS // 2:
             self._restocking = asyncio.get_running_loop().create_task(self._restock())
 
@@ -207,6 +242,8 @@ class Session:
             self._timer.cancel()
             self._timer = None
         deadline = self._machine.next_deadline()
+        if deadline is not None and (left := self._breaker.seconds_left(time.monotonic())):
+            deadline = min(deadline, time.monotonic() + left)
         if deadline is not None and not self._ended.is_set():
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 

@@ -49,9 +49,14 @@ FROM unnest(%(outward)s::bool[], %(mtis)s::text[], %(times)s::timestamptz[], %(f
 STATUS: Final = """
 UPDATE processor_linkstatus
 SET epoch = %(epoch)s, version = %(version)s, up = %(up)s, state = %(state)s, cause = %(cause)s,
-    endpoint = %(endpoint)s, last_echo_at = %(last_echo_at)s, echo_ms = %(echo_ms)s,
+    endpoint = %(endpoint)s, last_echo_at = %(last_echo_at)s, echo_ms = %(echo_ms)s, breaker = %(breaker)s,
+    breaker_since = CASE WHEN breaker = %(breaker)s THEN breaker_since ELSE clock_timestamp() END,
+    down_since = CASE WHEN %(up)s THEN NULL WHEN up THEN clock_timestamp()
+        ELSE coalesce(down_since, clock_timestamp()) END,
     since = CASE WHEN up = %(up)s AND state = %(state)s THEN since ELSE clock_timestamp() END
 WHERE link = %(link)s AND epoch <= %(epoch)s"""
+
+BREAKER: Final = "SELECT breaker FROM processor_linkstatus WHERE link = %(link)s"
 
 CUT_OVER: Final = """
 UPDATE processor_linkstatus SET business_date = business_date + 1, last_cut_over = %(key)s

@@ -21,6 +21,7 @@ from processor.codec.describe import masked_fields
 from processor.codec.dialects import Dialect
 from processor.codec.message import decode
 from processor.keys.pan_vault import Purpose, Vault
+from processor.link.breaker import BreakerState
 from processor.metrics import STAGE_SECONDS
 from queueing import statements as queue
 from queueing.queue import LowWater
@@ -80,6 +81,7 @@ class LinkReport:
     endpoint: str = ""
     last_echo_at: datetime | None = None
     echo_ms: float | None = None
+    breaker: str = "closed"
 
     def changed(self, **changes: Any) -> "LinkReport":
         """Return the state with some of it changed."""
@@ -176,6 +178,11 @@ class LinkStore:
         """Write the link's live state."""
         fields = {name: getattr(report, name) for name in LinkReport.__slots__}
         await self._run("file", sql.STATUS, {**self._fence, **fields})
+
+    async def is_breaker_open(self) -> bool:
+        """Say whether the holder before us left the breaker open, or half open: then the host is tried anew."""
+        found = await self._rows("file", sql.BREAKER, {"link": self.link})
+        return bool(found and found[0].breaker != BreakerState.CLOSED.value)
 
     async def cut_over(self, key: str) -> None:
         """Move the business date on, once for each notice of the host."""

@@ -87,7 +87,7 @@ def forward_link(name: str) -> None:
         return
     while recall_batch(config, live) == settings.BATCH:
         pass
-    if live.up and live.version == config.version:
+    if live.carries and live.version == config.version:
         while _dispatch_some(config, live):
             ring(link_queue(name))
         ring(link_queue(name))
@@ -96,10 +96,10 @@ def forward_link(name: str) -> None:
 @transaction.atomic
 def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     """Take back what a link that is down, or configured anew, will not send; returns how many it looked at."""
-    entries = queue.dispatched(config.name, config.version if live.up else None, settings.BATCH)
+    entries = queue.dispatched(config.name, config.version if live.carries else None, settings.BATCH)
     if not entries:
         return 0
-    reason = ReasonCode.LINK_CHANGED if live.up else ReasonCode.LINK_UNAVAILABLE
+    reason = ReasonCode.LINK_CHANGED if live.carries else ReasonCode.LINK_UNAVAILABLE
     at = timezone.now()
     loaded = store.load({entry.payment_id for entry in entries})
     changes = {}

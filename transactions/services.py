@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from processor import links
 from processor.codec.describe import mask_pan
+from processor.link.breaker import BreakerState
 from processor.links import LinkConfig
 from queueing import queue
 from queueing.backlog import is_full
@@ -40,6 +41,7 @@ from transactions.store import Change, Loaded
 
 _CUSTOMER_WAITS: Final = timedelta(seconds=60)
 _NOBODY_WAITS: Final = timedelta(days=7)
+_ASK_AGAIN_S: Final = 5
 _log = structlog.get_logger(__name__)
 _NOT_TAKEN: Final = ("waiting", "blocked", "ready", "dispatched", "held")
 
@@ -58,6 +60,14 @@ class KeyReused(Exception):
 
 class BacklogFull(Exception):
     """More payments wait for this link than it may have; this one was not accepted."""
+
+
+class LinkUnavailable(Exception):
+    """The link is down or spared by its breaker, and this payment cannot wait; it was not accepted."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__()
+        self.wait = retry_after_s
 
 
 class UnknownPayment(Exception):
@@ -113,8 +123,8 @@ def accept(
 ) -> Receipt:
     """Make a payment durable and queued, once for each key (I1); one statement decides.
 
-    Raises OrderRefused, KeyReused or BacklogFull, and `refusal` if one is given: a replay is answered before
-    anything may refuse, and returns the first payment, whatever its id.
+    Raises OrderRefused, KeyReused, LinkUnavailable or BacklogFull, and `refusal` if one is given: a replay is answered
+    before anything may refuse, and returns the first payment, whatever its id.
     """
     config = links.remembered(order.link or "")
     fingerprint = _fingerprint(order)
@@ -168,7 +178,26 @@ def _refusal(order: Order, config: LinkConfig | None) -> Exception | None:
         misfits.append(("/terminal_id", "length", f"A terminal id has at most {width} characters on this link."))
     if misfits:
         return OrderRefused(misfits)
+    if (retry_after_s := _unavailable_for(order, config)) is not None:
+        return LinkUnavailable(retry_after_s)
     return BacklogFull() if is_full(config.name, settings.BACKLOG_LIMIT) else None
+
+
+def _unavailable_for(order: Order, config: LinkConfig) -> float | None:
+    """Return after how many seconds to ask again when this order cannot go now and may not wait; None if it may.
+
+    A link that was just lost is given a moment: a standby takes over within that, and the payment goes out in time.
+    """
+    live = links.remembered_live(config.name)
+    if live is None or live.carries:
+        return None
+    is_spared = live.breaker == BreakerState.OPEN.value
+    if config.store_and_forward:
+        may_wait = _lifetime(order) > _CUSTOMER_WAITS
+        is_new = not is_spared and (live.down_s is None or live.down_s < settings.LINK_GRACE_SECONDS)
+        if may_wait or is_new:
+            return None
+    return max(1.0, config.breaker_open_s - live.breaker_s) if is_spared else float(_ASK_AGAIN_S)
 
 
 def cancel(payment_id: UUID, *, actor: str, reason: ReasonCode, note: str = "") -> None:

@@ -148,6 +148,12 @@ class Machine:
             self._drained(now)
         return self._flush()
 
+    def probe(self, now: Moment) -> Sequence[Event]:
+        """Send an echo now, not first when it is due: somebody wants to know whether the host answers."""
+        if self.state is State.UP and not any(asked.purpose == "echo" for asked in self._asked.values()):
+            self._ask("echo", now)
+        return self._flush()
+
     def sign_off(self, now: Moment, patience_s: float) -> Sequence[Event]:
         """Leave: nothing new, wait up to `patience_s` for what is in flight, sign off, close."""
         if self.state in OPEN and self.state is not State.SIGNING_OFF:

@@ -45,7 +45,7 @@ def dispatch_many(count: int) -> None:
     """Make their messages ready, further ahead of the link than it would ever be."""
     config = links.read("bank")
     assert config
-    live = LiveLink(True, config.version, timezone.localdate(), timezone.now(), "", "")
+    live = LiveLink(True, config.version, timezone.localdate(), timezone.now(), "", "", "closed", 0.0, 0.0)
     done = 0
     low_water = LowWater()
     while done < count:

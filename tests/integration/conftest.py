@@ -87,9 +87,11 @@ class Hand:
             )
         self.report(up=True)
 
-    def report(self, *, up: bool) -> None:
+    def report(self, *, up: bool, breaker: str = "closed") -> None:
         """Say how the link is."""
-        self.run(lambda store: store.report(LinkReport(version=self.version, up=up, state="up" if up else "closed")))
+        report = LinkReport(version=self.version, up=up, state="up" if up else "closed", breaker=breaker)
+        self.run(lambda store: store.report(report))
+        links._remembered_live.clear()
 
     def accept(self, amount: int = 100, key: str | None = None, **details: Any) -> Payment:
         """A client's payment."""

@@ -11,6 +11,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
+from processor import links
 from tests.builders import PAN
 from tests.integration.conftest import Hand, status_of
 from tests.stack import wait_until
@@ -28,6 +29,7 @@ def key_of(merchant: Merchant, *scopes: str) -> str:
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     auth._remembered.clear()
+    links._remembered_live.clear()
     throttle._buckets.clear()
 
 
@@ -183,6 +185,39 @@ class TestPosting:
 
         assert is_problem(response, 503, "backlog-full")
         assert response["Retry-After"]
+
+    def test_nothing_is_accepted_for_a_customer_who_waits_while_the_breaker_is_open(
+        self, api: Client, hand: Hand
+    ) -> None:
+        hand.report(up=True, breaker="open")
+
+        response = post(api)
+
+        assert is_problem(response, 503, "link-unavailable")
+        assert 50 < int(response["Retry-After"]) <= 60
+        assert post(api, {**PURCHASE, "expires_in": 3600}).status_code == 202
+
+    def test_a_replay_is_answered_whatever_the_link_does(self, api: Client, hand: Hand) -> None:
+        first = post(api, key="k").json()
+        hand.report(up=True, breaker="open")
+
+        again = post(api, key="k")
+
+        assert (again.status_code, again.json()["id"]) == (202, first["id"])
+
+    def test_a_link_just_lost_is_given_a_moment_and_then_refuses(self, api: Client, hand: Hand, settings: Any) -> None:
+        hand.report(up=False)
+        assert post(api).status_code == 202
+
+        settings.LINK_GRACE_SECONDS = 0
+
+        assert is_problem(post(api), 503, "link-unavailable")
+
+    def test_without_store_and_forward_nothing_waits_for_a_link_that_is_down(self, api: Client, hand: Hand) -> None:
+        links.configure("bank", {"store_and_forward": False})
+        hand.report(up=False)
+
+        assert is_problem(post(api, {**PURCHASE, "expires_in": 3600}), 503, "link-unavailable")
 
     def test_without_the_database_it_is_503_and_the_client_repeats(
         self, api: Client, monkeypatch: pytest.MonkeyPatch

@@ -63,6 +63,20 @@ def test_a_link_whose_lease_is_not_renewed_is_down_whatever_its_status_says(hand
     assert states() == ["ready"]
 
 
+def test_an_open_breaker_takes_back_what_was_made_and_makes_nothing(hand: Hand) -> None:
+    hand.accept()
+    forwarding.forward()
+    hand.accept()
+    hand.report(up=True, breaker="open")
+
+    forwarding.forward()
+    assert states() == ["ready", "ready"]
+
+    hand.report(up=True, breaker="half_open")
+    forwarding.forward()
+    assert states() == ["dispatched", "dispatched"]
+
+
 def test_at_most_two_windows_are_ahead(hand: Hand, link: Link) -> None:
     links.configure("bank", {"window": 3})
     hand.version = 2

@@ -124,6 +124,19 @@ class TestTheKeeper:
         wait_until(lambda: lost, 5, "the loss")
         keeper.release()
 
+    def test_a_renewal_without_an_answer_stops_new_writes_at_once_and_an_answer_lets_them_go_on(
+        self, lost: list[str], database_connection: Any
+    ) -> None:
+        keeper = self.keeper(lost, database_connection)
+        url, keeper._url = keeper._url, "postgres://nobody@127.0.0.1:1/nowhere"
+        keeper.start()
+
+        wait_until(lambda: not keeper.may_begin, 2, "new writes stop")
+        assert keeper.holds
+        keeper._url = url
+        wait_until(lambda: keeper.may_begin, 2, "new writes go on")
+        keeper.release()
+
     def test_without_the_database_it_ends_before_its_time_is_over(
         self, lost: list[str], database_connection: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -106,6 +106,14 @@ class TestEcho:
         assert [type(event) for event in events] == [ev.WentDown, ev.Unanswered, ev.Close]
         assert of(ev.Unanswered, events)[0].cause is ev.Cause.CONNECTION_LOST
 
+    def test_somebody_who_wants_to_know_sends_an_echo_before_it_is_due_and_only_one(self) -> None:
+        machine = up()
+        echoes = written(machine.probe(moment(5)))
+
+        assert [echo.fields[70] for echo in echoes] == ["301"]
+        assert machine.probe(moment(6)) == []
+        assert of(ev.EchoAnswered, machine.receive(answer_to(echoes[0]), moment(7))) == [ev.EchoAnswered(2)]
+
     def test_an_echo_refused_ends_the_session(self) -> None:
         machine = up()
         echo = written(machine.tick(moment(30)))[0]

@@ -108,6 +108,12 @@ _KNOWN: Final[Mapping[type[Exception], tuple[int, str, str, str]]] = {
         "The idempotency key stands for another request",
         "Nothing was written. Use a new key for a new payment, the same body to repeat the old one.",
     ),
+    services.LinkUnavailable: (
+        503,
+        "link-unavailable",
+        "The link to the bank cannot carry this now",
+        "Nothing was accepted. Repeat with the same key after Retry-After, or with expires_in above 60 to be queued.",
+    ),
     services.BacklogFull: (
         503,
         "backlog-full",

@@ -1,7 +1,7 @@
 """`manage.py link`: create, change and look at links."""
 
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from processor import links
 from processor.codec.dialects import DIALECTS
 from processor.keys.errors import KeyProblem
 from processor.keys.store import install
+from processor.link.breaker import BreakerState
 from processor.link.framing import FRAMINGS
 from processor.models import Key
 
@@ -35,6 +36,16 @@ class Command(BaseCommand):
         parser.add_argument("--answer-timeout", type=float, dest="answer_timeout_s", help="seconds (30)")
         parser.add_argument("--echo-interval", type=float, dest="echo_interval_s", help="seconds (30)")
         parser.add_argument("--echo-timeout", type=float, dest="echo_timeout_s", help="seconds (10)")
+        parser.add_argument("--failback", type=float, dest="failback_s", help="seconds until the first is tried (60)")
+        parser.add_argument(
+            "--store-and-forward", action=BooleanOptionalAction, help="queue what cannot be sent now, or refuse it (on)"
+        )
+        parser.add_argument("--breaker-failures", type=int, help="failures in a row that open the breaker (5)")
+        parser.add_argument("--breaker-rate", type=int, help="or failures in percent (50)")
+        parser.add_argument("--breaker-volume", type=int, help="of at least so many messages (20)")
+        parser.add_argument("--breaker-window", type=float, dest="breaker_window_s", help="within seconds (60)")
+        parser.add_argument("--breaker-open", type=float, dest="breaker_open_s", help="seconds until it tries (60)")
+        parser.add_argument("--breaker-successes", type=int, help="answered messages that close it (3)")
         parser.add_argument("--terminal-id", help="field 41 of messages that name none")
         parser.add_argument("--card-acceptor-id", help="field 42 of messages that name none")
         parser.add_argument("--time-zone", help="of fields 12 and 13, such as Asia/Jakarta")
@@ -67,11 +78,12 @@ class Command(BaseCommand):
             raise CommandError(f"There is no link {name}; create it with --endpoint HOST:PORT.")
         hosts = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in config.endpoints)
         state = "up" if live.up else f"down ({live.cause or live.state})"
+        spared = "" if live.breaker == BreakerState.CLOSED.value else f", breaker {live.breaker.replace('_', ' ')}"
         taken_over = "" if live.version == config.version else f", its worker still at version {live.version}"
         if not live.version:
             taken_over = f"; no worker has held it yet: start one for the queue link.{name}"
         self.stdout.write(
-            f"{config.name}: {state}{taken_over}\n"
+            f"{config.name}: {state}{spared}{taken_over}\n"
             f"  to {hosts}, {config.dialect_name} in {config.framing}, version {config.version}\n"
             f"  window {config.window}, answer within {config.answer_timeout_s:g} s, "
             f"echo every {config.echo_interval_s:g} s with {config.echo_timeout_s:g} s to answer"
@@ -80,6 +92,8 @@ class Command(BaseCommand):
 
 _CHANGEABLE: Final = (
     *("dialect", "framing", "window", "answer_timeout_s", "echo_interval_s", "echo_timeout_s"),
+    *("store_and_forward", "breaker_failures", "breaker_rate", "breaker_volume"),
+    *("failback_s", "breaker_window_s", "breaker_open_s", "breaker_successes"),
     *("terminal_id", "card_acceptor_id", "time_zone", "bank_uuid"),
 )
 
