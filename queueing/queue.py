@@ -144,11 +144,12 @@ def release(entry_id: int) -> bool:
     return bool(rows(sql.RELEASE, {"id": entry_id}))
 
 
-def owe_reversals(moves: Sequence[tuple[int, int]]) -> set[int]:
-    """answered -> ready as the reversal of an attempt, above all priorities; returns the ids it changed."""
+def owe_reversals(moves: Sequence[tuple[int, int]], state: str = "answered") -> set[int]:
+    """From `state` to ready as the reversal of an attempt, above all priorities; returns the ids it changed."""
     if not moves:
         return set()
-    parameters = {"ids": [entry for entry, _ in moves], "reverses": [attempt for _, attempt in moves]}
+    ids, reverses = [entry for entry, _ in moves], [attempt for _, attempt in moves]
+    parameters = {"ids": ids, "reverses": reverses, "state": state}
     return {row.id for row in rows(sql.OWE, parameters)}
 
 

@@ -115,11 +115,12 @@ OWE: Final = f"""
 WITH owing AS MATERIALIZED (
     SELECT e.id, o.reverses FROM queueing_queueentry e
     JOIN unnest(%(ids)s::bigint[], %(reverses)s::smallint[]) AS o(id, reverses) USING (id)
-    WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = 'answered' ORDER BY e.id FOR UPDATE OF e
+    WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e
 SET state = 'ready', kind = 'reversal', priority = {REVERSAL_PRIORITY}, reverses = o.reverses, attempt = NULL,
     expires_at = NULL, pin = NULL, frame = NULL, match_key = NULL, takes = 0, unsent_tries = 0, taken_at = NULL,
+    held_reason = NULL,
     owed_since = clock_timestamp()
 FROM owing o WHERE e.id = o.id RETURNING e.id"""
 

@@ -1,4 +1,4 @@
-"""What may be asked of payments from outside: accept, cancel, retry. Views, admin and commands call these.
+"""What may be asked of payments: accept, cancel, retry, reverse, resolve. Views, admin and commands call these.
 
 Each is one transaction; a race with the link is decided by the queue entry's row, never here (M12).
 """
@@ -19,7 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from processor import links
-from processor.codec.describe import mask_pan
+from processor.codec.describe import mask_pan, mask_text
 from processor.link.breaker import BreakerState
 from processor.links import LinkConfig
 from queueing import queue
@@ -210,7 +210,7 @@ def cancel(payment_id: UUID, *, actor: str, reason: ReasonCode, note: str = "") 
             raise NotAllowed(f"The payment has ended already ({loaded.state.status}); it cannot be cancelled.")
         if entry is None or entry.state not in _NOT_TAKEN:
             raise NotAllowed("The payment is on its way to the bank and cannot be cancelled any more.")
-        change = _append(loaded, c.Cancel(reason, note), actor)
+        change = _append(loaded, c.Cancel(reason, mask_text(note)), actor)
         queue.close([entry.id], _NOT_TAKEN)
         notify_ends([change])
     count_ends([change])
@@ -224,11 +224,40 @@ def retry(payment_id: UUID, *, actor: str, note: str) -> None:
         entry, loaded = _open(payment_id, ("held", "waiting"))
         if entry is None:
             raise NotAllowed("Nothing of this payment is on hold or waiting for its time.")
-        _append(loaded, c.Retry(note), actor)
+        _append(loaded, c.Retry(mask_text(note)), actor)
         if not queue.release(entry.id):
             raise NotAllowed("The payment moved on meanwhile; nothing was changed.")
     ring(FORWARD)
     _log.info("payment.retried", payment=str(payment_id), actor=actor)
+
+
+def reverse(payment_id: UUID, *, actor: str, note: str) -> None:
+    """Undo what the bank may have done with a payment on hold; raises NotAllowed for any other."""
+    with transaction.atomic():
+        entry, loaded = _open(payment_id, ("held",))
+        if entry is None or entry.attempt is None:
+            raise NotAllowed("Only a payment on hold that the bank may have carried out is reversed.")
+        _append(loaded, c.Reverse(mask_text(note)), actor)
+        if not queue.owe_reversals([(entry.id, entry.attempt)], "held"):
+            raise NotAllowed("The payment moved on meanwhile; nothing was changed.")
+    ring(FORWARD)
+    _log.info("payment.reversal_ordered", payment=str(payment_id), actor=actor)
+
+
+def resolve(payment_id: UUID, *, outcome: Status, evidence: str, actor: str) -> None:
+    """End what hangs as a person settled it with the bank; raises NotAllowed where nothing hangs or is on the wire."""
+    with transaction.atomic():
+        entry, loaded = _open(payment_id, ("held", "waiting", "ready", "dispatched"))
+        subject = entry and (entry.reverses or entry.attempt)
+        if not entry or not subject:
+            raise NotAllowed("Nothing of this payment waits for a person, or it is with the bank just now: look again.")
+        change = _append(loaded, c.Resolve(subject, outcome, mask_text(evidence)), actor)
+        promoted = queue.close([entry.id], [entry.state])
+        notify_ends([change])
+    count_ends([change])
+    if promoted:
+        ring(FORWARD)
+    _log.info("payment.resolved", payment=str(payment_id), outcome=outcome.value, actor=actor)
 
 
 def _open(payment_id: UUID, states: Collection[str] = ()) -> tuple[Any | None, Loaded]:

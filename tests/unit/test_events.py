@@ -10,7 +10,7 @@ from tests.builders import NOON, PAYMENT_ID, accepted, dispatched, payment, reve
 from transactions.domain import events as e
 from transactions.domain.errors import ImpossibleEvent, UnknownEvent
 from transactions.domain.evolve import evolve, fold
-from transactions.domain.values import Balance, Operation, ReasonCode
+from transactions.domain.values import Balance, Operation, ReasonCode, Status
 from transactions.store import FIRST_HEAD, chained
 
 EVERY_EVENT: tuple[e.Event, ...] = (
@@ -27,6 +27,7 @@ EVERY_EVENT: tuple[e.Event, ...] = (
     e.AnswerNoted(1, "00"),
     e.Held(ReasonCode.CANNOT_BE_ENCODED),
     e.RetryRequested("why"),
+    e.Resolved(1, Status.REVERSED, "letter of the bank"),
     e.Cancelled(ReasonCode.CANCELLED_BY_STAFF, "why"),
     e.Expired(),
     e.ChildApproved(uuid4(), Operation.REFUND, 100),

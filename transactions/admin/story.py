@@ -83,7 +83,8 @@ def _failed(data: Mapping[str, Any]) -> Told:
 
 
 def _reversal_required(data: Mapping[str, Any]) -> Told:
-    return "To be reversed", words.reason(data["reason"]), "waiting"
+    why = words.reason(data["reason"])
+    return "To be reversed", f"{why} {data['note']}" if data.get("note") else why, "waiting"
 
 
 def _unaccepted(data: Mapping[str, Any]) -> Told:
@@ -100,6 +101,10 @@ def _noted(data: Mapping[str, Any]) -> Told:
 
 def _held(data: Mapping[str, Any]) -> Told:
     return "On hold", words.reason(data["reason"]), "bad"
+
+
+def _resolved(data: Mapping[str, Any]) -> Told:
+    return f"Resolved as {data['outcome']}", f"evidence: {data['evidence']}", "good"
 
 
 def _ended(title: str) -> Callable[[Mapping[str, Any]], Told]:
@@ -128,6 +133,7 @@ _TELLERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Told]]] = {
     "AnswerNoted": _noted,
     "Held": _held,
     "RetryRequested": _retry,
+    "Resolved": _resolved,
     "Cancelled": _ended("Cancelled"),
     "Expired": _ended("Expired"),
 }

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from transactions.domain.values import Answer, Instruction, MessageKind, Operation, Placement, ReasonCode
+from transactions.domain.values import Answer, Instruction, MessageKind, Operation, Placement, ReasonCode, Status
 
 
 class Accept(msgspec.Struct, frozen=True):
@@ -77,6 +77,20 @@ class Retry(msgspec.Struct, frozen=True):
     note: str
 
 
+class Reverse(msgspec.Struct, frozen=True):
+    """Undo what the host may have done with the attempt that a held payment hangs on."""
+
+    note: str
+
+
+class Resolve(msgspec.Struct, frozen=True):
+    """A person settled with the bank what became of an attempt: `approved` stands, `reversed` is undone."""
+
+    attempt: int
+    outcome: Status
+    evidence: str
+
+
 class Cancel(msgspec.Struct, frozen=True):
     """End it before anything is sent."""
 
@@ -98,4 +112,17 @@ class RecordChild(msgspec.Struct, frozen=True):
     amount_minor: int
 
 
-Command = Accept | Dispatch | Recall | RecordAnswer | RecordSilence | Hold | Retry | Cancel | Expire | RecordChild
+Command = (
+    Accept
+    | Dispatch
+    | Recall
+    | RecordAnswer
+    | RecordSilence
+    | Hold
+    | Retry
+    | Reverse
+    | Resolve
+    | Cancel
+    | Expire
+    | RecordChild
+)

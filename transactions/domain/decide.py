@@ -203,7 +203,37 @@ def _hold(command: c.Hold, state: PaymentState) -> Events:
 def _retry(command: c.Retry, state: PaymentState) -> Events:
     if state.status.is_final and not state.undoing:
         raise NotAllowed(f"The payment has ended ({state.status}); an ended payment is never reopened.")
+    if _is_unclear(state):
+        raise NotAllowed("The bank may have carried this out. It is never sent again: reverse it, or resolve it.")
     return (e.RetryRequested(command.note),)
+
+
+def _is_unclear(state: PaymentState) -> bool:
+    """True when a held payment hangs on a request that was sent, and that nobody could settle or undoes yet."""
+    last = state.current
+    is_open = last is not None and last.kind is MessageKind.REQUEST and last.outcome is Outcome.OPEN
+    return state.status is Status.ON_HOLD and is_open
+
+
+@_decide.register
+def _reverse(command: c.Reverse, state: PaymentState) -> Events:
+    if not _is_unclear(state) or state.current is None:
+        raise NotAllowed("Only a payment on hold that the bank may have carried out is reversed.")
+    if not state.instruction.operation.moves_money:
+        raise NotAllowed("A balance inquiry moved no money: there is nothing to reverse.")
+    return (e.ReversalRequired(state.current.number, ReasonCode.REVERSED_BY_STAFF, note=command.note),)
+
+
+@_decide.register
+def _resolve(command: c.Resolve, state: PaymentState) -> Events:
+    attempt = _attempt(state, command.attempt)
+    if attempt.undoing is not Undoing.OPEN and not (_is_unclear(state) and attempt is state.current):
+        raise NotAllowed("What became of this is known; there is nothing to resolve.")
+    if command.outcome not in (Status.APPROVED, Status.REVERSED):
+        raise NotAllowed("A payment is resolved as approved or as reversed.")
+    if command.outcome is Status.APPROVED and (state.status.is_final or attempt is not state.current):
+        raise NotAllowed(f"The payment is {state.status} already; only its open reversal can be resolved, as reversed.")
+    return (e.Resolved(attempt.number, command.outcome, command.evidence),)
 
 
 @_decide.register
@@ -212,6 +242,8 @@ def _cancel(command: c.Cancel, state: PaymentState) -> Events:
     recalled = _recall_if_dispatched(state, command.reason)
     if state.status not in (Status.QUEUED, Status.ON_HOLD) and not recalled:
         raise NotAllowed(f"The payment is {state.status} and cannot be cancelled any more.")
+    if _is_unclear(state):
+        raise NotAllowed("The bank may have carried this out: it cannot be cancelled. Reverse it, or resolve it.")
     if state.undoing:
         raise NotAllowed("The payment is being reversed and cannot be cancelled.")
     return *recalled, e.Cancelled(command.reason, command.note)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from transactions.domain.errors import UnknownEvent
-from transactions.domain.values import Balance, Instruction, MessageKind, Operation, Placement, ReasonCode
+from transactions.domain.values import Balance, Instruction, MessageKind, Operation, Placement, ReasonCode, Status
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -90,6 +90,8 @@ class ReversalRequired(msgspec.Struct, frozen=True):
     response_code: str | None = None
     authorisation_code: str | None = None
     host_rrn: str | None = None
+    #: why a person ordered it
+    note: str | None = None
 
 
 class Unaccepted(msgspec.Struct, frozen=True):
@@ -130,6 +132,14 @@ class RetryRequested(msgspec.Struct, frozen=True):
     note: str
 
 
+class Resolved(msgspec.Struct, frozen=True):
+    """A person settled with the bank what became of an attempt."""
+
+    attempt: int
+    outcome: Status
+    evidence: str
+
+
 class Cancelled(msgspec.Struct, frozen=True):
     """Ended before anything of it was sent."""
 
@@ -165,6 +175,7 @@ Event = (
     | AnswerNoted
     | Held
     | RetryRequested
+    | Resolved
     | Cancelled
     | Expired
     | ChildApproved

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from transactions.domain import events as e
 from transactions.domain.errors import ImpossibleEvent
 from transactions.domain.state import PaymentState, is_beside, next_status
-from transactions.domain.values import Attempt, MessageKind, Operation, Outcome, ReasonCode, Undoing
+from transactions.domain.values import Attempt, MessageKind, Operation, Outcome, ReasonCode, Status, Undoing
 
 _Attempts: TypeAlias = tuple[Attempt, ...]
 _Changes: TypeAlias = dict[str, Any]
@@ -147,6 +147,22 @@ def _reversed(event: e.Reversed, state: PaymentState) -> _Changes:
 @_changes.register
 def _held(event: e.Held, state: PaymentState) -> _Changes:
     return {} if is_beside(state, event) else {"reason": event.reason}
+
+
+@_changes.register
+def _resolved(event: e.Resolved, state: PaymentState) -> _Changes:
+    attempts = state.attempts
+    if reversal := state.reversal_of(event.attempt):
+        attempts = _with(attempts, reversal.number, outcome=Outcome.ABANDONED)
+    if event.outcome is Status.APPROVED:
+        attempts = _with(attempts, event.attempt, outcome=Outcome.APPROVED, undoing=Undoing.NONE)
+        accepted = {"accepted_attempt": event.attempt}
+    else:
+        attempts = _with(attempts, event.attempt, outcome=Outcome.UNKNOWN, undoing=Undoing.ACCEPTED)
+        accepted = {}
+    if is_beside(state, event):
+        return {"attempts": attempts}
+    return {"attempts": attempts, "reason": ReasonCode.RESOLVED_BY_STAFF, **accepted}
 
 
 @_changes.register(e.AnswerNoted)

@@ -80,12 +80,17 @@ TRANSITIONS: Final[Mapping[tuple[Status, type[e.Event]], Status]] = {
     (Status.REVERSING, e.RetryRequested): Status.REVERSING,
     (Status.REVERSING, e.Held): Status.ON_HOLD,
     (Status.REVERSING, e.Reversed): Status.REVERSED,
+    (Status.ON_HOLD, e.ReversalRequired): Status.REVERSING,
     (Status.ON_HOLD, e.Cancelled): Status.CANCELLED,
     (Status.ON_HOLD, e.Expired): Status.EXPIRED,
 }
 
 #: Where a held payment goes on from, by what its current attempt waits for.
 _AFTER_HOLD: Final[Mapping[Undoing, Status]] = {Undoing.OPEN: Status.REVERSING, Undoing.NONE: Status.QUEUED}
+
+
+#: Where a person's word about the current attempt ends the payment as that word says.
+_RESOLVABLE: Final = frozenset({Status.ON_HOLD, Status.REVERSING})
 
 
 def next_status(state: PaymentState, event: e.Event) -> Status:
@@ -97,6 +102,8 @@ def next_status(state: PaymentState, event: e.Event) -> Status:
         return state.status
     if isinstance(event, e.RetryRequested) and state.status is Status.ON_HOLD:
         return _AFTER_HOLD[state.current.undoing if state.current else Undoing.NONE]
+    if isinstance(event, e.Resolved) and state.status in _RESOLVABLE:
+        return event.outcome
     try:
         return TRANSITIONS[state.status, type(event)]
     except KeyError:
@@ -109,6 +116,10 @@ def is_beside(state: PaymentState, event: e.Event) -> bool:
         return True
     if isinstance(event, e.RetryRequested):
         return state.status.is_final
+    if isinstance(event, e.Resolved):
+        return state.status.is_final or event.attempt != (state.current and state.current.number)
+    if isinstance(event, e.ReversalRequired) and event.reason is ReasonCode.REVERSED_BY_STAFF:
+        return False
     if not isinstance(event, e.Dispatched | e.Recalled | e.ReversalRequired | e.Unaccepted | e.Reversed | e.Held):
         return False
     subject = _subject(state, event)

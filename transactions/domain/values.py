@@ -85,6 +85,8 @@ class ReasonCode(StrEnum):
     CANNOT_BE_ENCODED = "cannot_be_encoded"
     CANNOT_BE_SETTLED = "cannot_be_settled"
     EXPIRED_UNSENT = "expired_unsent"
+    REVERSED_BY_STAFF = "reversed_by_staff"
+    RESOLVED_BY_STAFF = "resolved_by_staff"
     CANCELLED_BY_CLIENT = "cancelled_by_client"
     CANCELLED_BY_STAFF = "cancelled_by_staff"
     LINK_UNAVAILABLE = "link_unavailable"
@@ -109,6 +111,8 @@ REASONS: Mapping[ReasonCode, str] = {
     ReasonCode.CANNOT_BE_ENCODED: "The payment cannot be written as a message of this link. Nothing was sent.",
     ReasonCode.CANNOT_BE_SETTLED: "The bank's answer could not be worked on. A person must look at it.",
     ReasonCode.EXPIRED_UNSENT: "The payment expired before it could be sent. No money moved.",
+    ReasonCode.REVERSED_BY_STAFF: "Staff ordered the reversal of what the bank may have done.",
+    ReasonCode.RESOLVED_BY_STAFF: "Staff settled this with the bank, on the evidence they noted.",
     ReasonCode.CANCELLED_BY_CLIENT: "Cancelled before it was sent. No money moved.",
     ReasonCode.CANCELLED_BY_STAFF: "Cancelled by staff before it was sent. No money moved.",
     ReasonCode.LINK_UNAVAILABLE: "The link to the bank went down before this was sent. No money moved.",
