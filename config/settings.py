@@ -292,6 +292,16 @@ RATE_LIMIT = _number("RATE_LIMIT", 2000)
 RATE_BURST = _number("RATE_BURST", 4000)
 #: open entries of a link above which new payments are refused with 503
 BACKLOG_LIMIT = int(_number("BACKLOG_LIMIT", 10_000))
+#: how often what was not sent, and what the host declines for a passing reason or for good, is tried in all
+RETRY_UNSENT = int(_number("RETRY_UNSENT", 5))
+RETRY_HOST = int(_number("RETRY_HOST", 3))
+RETRY_BUSINESS = int(_number("RETRY_BUSINESS", 0))
+#: seconds before the first further try, doubled up to the longest; no try later than the total after the accept
+RETRY_FIRST_SECONDS = _number("RETRY_FIRST_SECONDS", 1)
+RETRY_LONGEST_SECONDS = _number("RETRY_LONGEST_SECONDS", 16)
+RETRY_TOTAL_SECONDS = _number("RETRY_TOTAL_SECONDS", 3600)
+#: the longest pause in seconds between two writes of a reversal that the host does not accept
+RETRY_REVERSAL_SECONDS = _number("RETRY_REVERSAL_SECONDS", 300)
 #: seconds a link may be down before payments that a customer waits for are refused with 503
 LINK_GRACE_SECONDS = _number("LINK_GRACE_SECONDS", 10)
 #: web threads a process, of which half may wait for a payment's end (`Prefer: wait`)

@@ -4,8 +4,9 @@ Pure: how often it was tried and a roll of the dice come in, a decision goes out
 """
 
 import enum
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 
 class Failure(enum.Enum):
@@ -15,29 +16,49 @@ class Failure(enum.Enum):
     UNSENT = "unsent"
     #: the host declined for a passing reason of its own, and for good (M8)
     HOST = "host"
+    #: the host declined because of the customer or the account
+    BUSINESS = "business"
     #: a reversal or an advice was not accepted yet; it is never dropped (M5)
     OWED = "owed"
 
 
-@dataclass(frozen=True, slots=True)
-class RetryDecision:
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How often each kind of failure is tried again, and how far apart, in seconds."""
+
+    unsent: int = 5
+    host: int = 3
+    business: int = 0
+    first_s: float = 1.0
+    longest_s: float = 16.0
+    #: the longest pause between two writes of what is never dropped
+    owed_longest_s: float = 300.0
+    #: no further try so long after the payment was accepted
+    total_s: float = 3600.0
+
+
+class RetryDecision(msgspec.Struct, frozen=True):
     """Whether to try again, and after how many seconds."""
 
     again: bool
     after_s: float = 0.0
 
 
-_LIMITS: Final[dict[Failure, int | None]] = {Failure.UNSENT: 5, Failure.HOST: 3, Failure.OWED: None}
-_FIRST_S: Final = 1.0
-_LONGEST_S: Final[dict[Failure, float]] = {Failure.UNSENT: 16.0, Failure.HOST: 16.0, Failure.OWED: 300.0}
 _JITTER: Final = 0.2
+USUAL: Final = RetryPolicy()
 
 
-def decide_retry(failure: Failure, tries: int, roll: float) -> RetryDecision:
-    """Decide after `tries` failed tries (at least 1); `roll` in [0, 1) spreads the delays by a fifth each way."""
-    limit = _LIMITS[failure]
-    if limit is not None and tries >= limit:
-        return RetryDecision(again=False)
+def decide_retry(
+    failure: Failure, tries: int, roll: float, policy: RetryPolicy = USUAL, since_s: float = 0.0
+) -> RetryDecision:
+    """Decide after `tries` failed tries (at least 1), `since_s` after the payment was accepted.
+
+    `roll` in [0, 1) spreads the delays by a fifth each way.
+    """
+    is_owed = failure is Failure.OWED
+    limits = {Failure.UNSENT: policy.unsent, Failure.HOST: policy.host, Failure.BUSINESS: policy.business}
     doublings = min(tries - 1, 16)
-    delay = min(_FIRST_S * 2.0**doublings, _LONGEST_S[failure])
-    return RetryDecision(again=True, after_s=delay * (1 - _JITTER + 2 * _JITTER * roll))
+    delay = min(policy.first_s * 2.0**doublings, policy.owed_longest_s if is_owed else policy.longest_s)
+    delay *= 1 - _JITTER + 2 * _JITTER * roll
+    if not is_owed and (tries >= limits[failure] or since_s + delay > policy.total_s):
+        return RetryDecision(again=False)
+    return RetryDecision(again=True, after_s=delay)

@@ -25,6 +25,7 @@ from processor.metrics import STAGE_SECONDS
 from queueing import queue
 from queueing.database import rows
 from queueing.doorbell import FORWARD, link_queue, ring
+from queueing.policy import retry_policy
 from queueing.queue import DispatchedFrame, LowWater
 from transactions import store
 from transactions.domain import commands as c
@@ -105,7 +106,8 @@ def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     changes = {}
     by_payment = {entry.payment_id: entry for entry in _one_each(entries)}
     for payment_id, entry in by_payment.items():
-        command = c.Recall(entry.attempt, reason, at, entry.unsent_tries, random.random())  # noqa: S311
+        roll, accepted_at = random.random(), loaded[payment_id].accepted_at  # noqa: S311
+        command = c.Recall(entry.attempt, reason, at, entry.unsent_tries, roll, retry_policy(), accepted_at)
         changes[payment_id] = Change.deciding(loaded[payment_id], command, actor=ACTOR, at=at)
     won = store.append(changes.values())
     failed = [i for i in won if changes[i].ended]

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from queueing.queue import ReversalBeside
+from queueing.retry import USUAL, RetryPolicy
 from transactions.domain import commands as c
 from transactions.domain import events as e
 from transactions.domain.decide import decide
@@ -60,6 +61,7 @@ class Judgement:
     done: list[Filed] = field(default_factory=list)
     #: strays that say nothing before the frame that decides has been settled
     postponed: list[Filed] = field(default_factory=list)
+    retries: RetryPolicy = USUAL
     #: frame id -> what the journal should remark
     remarks: dict[int, str] = field(default_factory=dict)
 
@@ -69,9 +71,16 @@ class Judgement:
         return Change(self.before, self.events, self.state, ACTOR, self.at, self.observed)
 
 
-def judge(before: Loaded, frames: Sequence[Filed], mac_keys: Sequence[bytes], roll: float, at: datetime) -> Judgement:
+def judge(
+    before: Loaded,
+    frames: Sequence[Filed],
+    mac_keys: Sequence[bytes],
+    roll: float,
+    at: datetime,
+    retries: RetryPolicy = USUAL,
+) -> Judgement:
     """Judge all frames of a payment, the deciding one first."""
-    judgement = Judgement(before, at, before.state)
+    judgement = Judgement(before, at, before.state, retries=retries)
     for frame in sorted(frames, key=lambda frame: (not frame.decides, frame.id)):
         _judge_one(frame, judgement, mac_keys, roll)
     return judgement
@@ -110,11 +119,12 @@ def _command(frame: Filed, attempt: Attempt, judgement: Judgement, mac_keys: Seq
     if frame.kind == "silence":
         reason = _REASONS.get(frame.cause, ReasonCode.CONNECTION_LOST)
         judgement.remarks[frame.id] = frame.cause
-        return c.RecordSilence(attempt.number, reason, judgement.at, roll)
+        return c.RecordSilence(attempt.number, reason, judgement.at, roll, judgement.retries)
     answer = read_answer(frame.message, attempt, judgement.state.instruction, frame.dialect, mac_keys)
     late = "" if frame.decides else "late or duplicate"
     judgement.remarks[frame.id] = answer.reason.value if answer.reason else late
-    return c.RecordAnswer(attempt.number, answer, frame.decides, judgement.at, roll)
+    accepted_at = judgement.before.accepted_at
+    return c.RecordAnswer(attempt.number, answer, frame.decides, judgement.at, roll, judgement.retries, accepted_at)
 
 
 def _apply(command: c.Command, judgement: Judgement) -> Sequence[e.Event]:

@@ -23,6 +23,7 @@ from processor.metrics import STAGE_SECONDS, UNMATCHED
 from queueing import queue
 from queueing.database import run
 from queueing.doorbell import FORWARD, ring
+from queueing.policy import retry_policy
 from transactions import journal, judging, store
 from transactions.ending import count_ends, notify_ends
 from transactions.filed import Filed, claim
@@ -109,7 +110,7 @@ def _by_payment(frames: Sequence[Filed], batch: _Batch) -> dict[UUID, list[Filed
 def _judge(before: store.Loaded, frames: list[Filed], batch: _Batch) -> None:
     try:
         keys = keys_of(batch.configs[frames[0].link])
-        judgement = judging.judge(before, frames, keys.check_with, random.random(), batch.at)  # noqa: S311
+        judgement = judging.judge(before, frames, keys.check_with, random.random(), batch.at, retry_policy())  # noqa: S311
     except Exception as error:  # noqa: BLE001  (whatever is wrong with one payment's frames, the others go on)
         why = type(error).__name__
         _log.error("payment.held", payment=str(before.state.id), reason="cannot_be_settled", exc_info=error)

@@ -8,7 +8,7 @@ from processor.codec.dialects import DIALECTS
 from processor.codec.message import Message
 from processor.link.backoff import reconnect_delay
 from processor.link.matching import match_key
-from queueing.retry import Failure, decide_retry
+from queueing.retry import Failure, RetryPolicy, decide_retry
 from tests.builders import BANK, request_fields
 from transactions.api.throttle import Bucket
 from transactions.domain.money import Money, is_currency, letters_of, numeric_code
@@ -25,6 +25,20 @@ def test_what_was_not_sent_is_tried_again_after_doubling_pauses(tries: int, seco
 def test_tries_have_a_limit(failure: Failure, limit: int) -> None:
     assert decide_retry(failure, limit - 1, 0.5).again
     assert not decide_retry(failure, limit, 0.5).again
+
+
+def test_limits_and_pauses_are_the_installations_to_set() -> None:
+    policy = RetryPolicy(unsent=2, business=2, first_s=4, longest_s=6, total_s=60)
+
+    assert decide_retry(Failure.BUSINESS, 1, 0.5, policy).after_s == 4
+    assert not decide_retry(Failure.UNSENT, 2, 0.5, policy).again
+    assert decide_retry(Failure.HOST, 2, 0.5, policy).after_s == 6
+    assert not decide_retry(Failure.HOST, 2, 0.5, policy, since_s=55).again
+    assert decide_retry(Failure.OWED, 99, 0.5, policy, since_s=1e9).again
+
+
+def test_a_decline_for_the_customers_own_reasons_is_never_tried_again_by_itself() -> None:
+    assert not decide_retry(Failure.BUSINESS, 1, 0.5).again
 
 
 @given(tries=st.integers(1, 10_000), roll=rolls)

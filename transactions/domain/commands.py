@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 import msgspec
 
+from queueing.retry import USUAL, RetryPolicy
 from transactions.domain.values import Answer, Instruction, MessageKind, Operation, Placement, ReasonCode, Status
 
 
@@ -40,6 +41,8 @@ class Recall(msgspec.Struct, frozen=True):
     at: datetime
     unsent_tries: int = 0
     roll: float = 0.5
+    retries: RetryPolicy = USUAL
+    accepted_at: datetime | None = None
 
 
 class RecordAnswer(msgspec.Struct, frozen=True):
@@ -53,6 +56,8 @@ class RecordAnswer(msgspec.Struct, frozen=True):
     decisive: bool
     at: datetime
     roll: float = 0.5
+    retries: RetryPolicy = USUAL
+    accepted_at: datetime | None = None
 
 
 class RecordSilence(msgspec.Struct, frozen=True):
@@ -62,6 +67,7 @@ class RecordSilence(msgspec.Struct, frozen=True):
     reason: ReasonCode
     at: datetime
     roll: float = 0.5
+    retries: RetryPolicy = USUAL
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -86,7 +86,7 @@ def _recall(command: c.Recall, state: PaymentState) -> Events:
     attempt = _attempt(state, command.attempt)
     if attempt.kind is not MessageKind.REQUEST or not command.unsent_tries:
         return (e.Recalled(command.attempt, command.reason),)
-    retry = decide_retry(Failure.UNSENT, command.unsent_tries, command.roll)
+    retry = decide_retry(Failure.UNSENT, command.unsent_tries, command.roll, command.retries, _since(command))
     if not retry.again:
         recalled = e.Recalled(command.attempt, command.reason)
         return recalled, e.Failed(ReasonCode.RETRIES_EXHAUSTED, command.attempt)
@@ -112,14 +112,15 @@ def _request_answered(command: c.RecordAnswer, attempt: Attempt, state: PaymentS
         return (e.Approved(attempt.number, code, answer.authorisation_code, answer.host_rrn, answer.balances),)
     if answer.verdict is Verdict.INVALID:
         return _unknown(attempt, answer.reason or ReasonCode.OUTCOME_UNKNOWN, state, answer)
-    if answer.verdict is Verdict.TRANSIENT:
-        declines = 1 + sum(a.outcome is Outcome.DECLINED for a in state.attempts)
-        retry = decide_retry(Failure.HOST, declines, command.roll)
-        again_at = _later(command.at, retry.after_s)
-        if retry.again and again_at < state.placement.expires_at:
-            return (e.AttemptDeclined(attempt.number, code, again_at, answer.host_rrn),)
-        return (e.Declined(ReasonCode.RETRIES_EXHAUSTED, code, attempt.number, answer.host_rrn),)
-    return (e.Declined(ReasonCode.DECLINED_BY_HOST, code, attempt.number, answer.host_rrn),)
+    is_transient = answer.verdict is Verdict.TRANSIENT
+    declines = 1 + sum(a.outcome is Outcome.DECLINED for a in state.attempts)
+    failure = Failure.HOST if is_transient else Failure.BUSINESS
+    retry = decide_retry(failure, declines, command.roll, command.retries, _since(command))
+    again_at = _later(command.at, retry.after_s)
+    if retry.again and again_at < state.placement.expires_at:
+        return (e.AttemptDeclined(attempt.number, code, again_at, answer.host_rrn),)
+    reason = ReasonCode.RETRIES_EXHAUSTED if is_transient else ReasonCode.DECLINED_BY_HOST
+    return (e.Declined(reason, code, attempt.number, answer.host_rrn),)
 
 
 def _reversal_answered(command: c.RecordAnswer, reversal: Attempt, state: PaymentState) -> Events:
@@ -129,7 +130,7 @@ def _reversal_answered(command: c.RecordAnswer, reversal: Attempt, state: Paymen
     if answer.verdict is Verdict.REFUSED:
         return (e.Held(ReasonCode.REVERSAL_REFUSED, reversal.number, answer.response_code),)
     reason = answer.reason or ReasonCode.REVERSAL_DECLINED
-    return (_owed_still(command.at, command.roll, reversal, reason, answer.response_code),)
+    return (_owed_still(command, reversal, reason, answer.response_code),)
 
 
 def _advice_answered(command: c.RecordAnswer, advice: Attempt) -> Events:
@@ -140,7 +141,7 @@ def _advice_answered(command: c.RecordAnswer, advice: Attempt) -> Events:
     if answer.verdict in (Verdict.DECLINED, Verdict.REFUSED):
         return (e.Declined(ReasonCode.DECLINED_BY_HOST, code, advice.number, answer.host_rrn),)
     reason = answer.reason or ReasonCode.OUTCOME_UNKNOWN
-    return (_owed_still(command.at, command.roll, advice, reason, answer.response_code),)
+    return (_owed_still(command, advice, reason, answer.response_code),)
 
 
 def _evidence(command: c.RecordAnswer, attempt: Attempt, state: PaymentState) -> Events:
@@ -175,7 +176,7 @@ def _record_silence(command: c.RecordSilence, state: PaymentState) -> Events:
     attempt = _attempt(state, command.attempt)
     if attempt.kind is MessageKind.REQUEST:
         return _unknown(attempt, command.reason, state, None)
-    return (_owed_still(command.at, command.roll, attempt, command.reason, None),)
+    return (_owed_still(command, attempt, command.reason, None),)
 
 
 def _unknown(attempt: Attempt, reason: ReasonCode, state: PaymentState, answer: Answer | None) -> Events:
@@ -188,10 +189,12 @@ def _unknown(attempt: Attempt, reason: ReasonCode, state: PaymentState, answer: 
     return (e.ReversalRequired(attempt.number, reason, code, authorisation, rrn),)
 
 
-def _owed_still(at: datetime, roll: float, owed: Attempt, reason: ReasonCode, code: str | None) -> e.Unaccepted:
+def _owed_still(
+    command: c.RecordAnswer | c.RecordSilence, owed: Attempt, reason: ReasonCode, code: str | None
+) -> e.Unaccepted:
     """M5: written again until the host accepts it; count slows it down, nothing drops it."""
-    retry = decide_retry(Failure.OWED, owed.repeats + 1, roll)
-    return e.Unaccepted(owed.number, reason, _later(at, retry.after_s), code)
+    retry = decide_retry(Failure.OWED, owed.repeats + 1, command.roll, command.retries)
+    return e.Unaccepted(owed.number, reason, _later(command.at, retry.after_s), code)
 
 
 @_decide.register
@@ -282,6 +285,11 @@ def _undone(reversal: Attempt) -> int:
     if reversal.reverses is None:
         raise ImpossibleEvent("a reversal undoes an attempt")
     return reversal.reverses
+
+
+def _since(command: c.RecordAnswer | c.Recall) -> float:
+    """Seconds since the payment was accepted, where the caller knows when that was."""
+    return (command.at - command.accepted_at).total_seconds() if command.accepted_at else 0.0
 
 
 def _later(at: datetime, seconds: float) -> datetime:
