@@ -167,6 +167,23 @@ def owe_beside(reversals: Sequence[ReversalBeside]) -> None:
         run(sql.OWE_BESIDE, parameters)
 
 
+def hold_beside(
+    payment_id: uuid.UUID,
+    link: str,
+    kind: str,
+    *,
+    attempt: int | None,
+    priority: int,
+    reason: str,
+    request_id: str,
+    send_before: datetime | None,
+) -> None:
+    """Enqueue an entry for a payment that has none and should: held, for a person has to look first."""
+    parameters = {"payment_id": payment_id, "link": link, "kind": kind, "attempt": attempt, "priority": priority}
+    parameters |= {"reason": reason, "request_id": request_id, "send_before": send_before}
+    run(sql.HOLD_BESIDE, parameters)
+
+
 def close(ids: Collection[int], states: Collection[str]) -> set[str]:
     """Delete entries that owe nothing any more; returns the links where a lane moved on."""
     if not ids:

@@ -132,6 +132,12 @@ SELECT o.payment_id, o.link, 'reversal', o.attempt, o.reverses, {REVERSAL_PRIORI
 FROM unnest(%(payment_ids)s::uuid[], %(links)s::text[], %(attempts)s::smallint[], %(reverses)s::smallint[],
     %(takes)s::smallint[], %(request_ids)s::text[]) AS o(payment_id, link, attempt, reverses, takes, request_id)"""
 
+HOLD_BESIDE: Final = """
+INSERT INTO queueing_queueentry
+    (payment_id, link, kind, attempt, priority, state, held_reason, request_id, owed_since, expires_at)
+VALUES (%(payment_id)s::uuid, %(link)s::text, %(kind)s::text, %(attempt)s::smallint, %(priority)s::smallint, 'held',
+    %(reason)s::text, %(request_id)s::text, clock_timestamp(), %(send_before)s::timestamptz)"""
+
 WAIT: Final = """
 WITH later AS MATERIALIZED (
     SELECT e.id, w.not_before FROM queueing_queueentry e

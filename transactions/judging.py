@@ -140,7 +140,7 @@ def _move(event: e.Event, frame: Filed, judgement: Judgement) -> None:
     moves = judgement.moves
     if not frame.decides:
         if isinstance(event, e.ReversalRequired):
-            moves.beside.append(_beside(event, judgement.state))
+            moves.beside.append(beside(event.attempt, judgement.state))
         return
     match event:
         case e.Approved() | e.Declined() | e.Failed() | e.Reversed():
@@ -161,13 +161,13 @@ def _entry(frame: Filed) -> int:
     return frame.entry_id
 
 
-def _beside(event: e.ReversalRequired, state: PaymentState) -> ReversalBeside:
-    """M6: a reversal of its own; of what was reversed before, the repeat of that reversal."""
-    undone, reversal = state.attempt(event.attempt), state.reversal_of(event.attempt)
+def beside(attempt: int, state: PaymentState) -> ReversalBeside:
+    """M6: a reversal of an attempt on its own; of what was reversed before, the repeat of that reversal."""
+    undone, reversal = state.attempt(attempt), state.reversal_of(attempt)
     return ReversalBeside(
         payment_id=state.id,
         link=undone.link if undone else state.placement.link,
-        reverses=event.attempt,
+        reverses=attempt,
         attempt=reversal.number if reversal else None,
         takes=reversal.repeats + 1 if reversal else 0,
         request_id=state.placement.request_id,

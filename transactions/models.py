@@ -97,6 +97,7 @@ class Payment(models.Model):
             models.Index(F("merchant"), F("id").desc(), name="payment_merchant"),
             models.Index(fields=["reference"], name="payment_reference", condition=Q(reference__isnull=False)),
             models.Index(fields=["card_last4"], name="payment_last4"),
+            models.Index(fields=["id"], name="payment_open", condition=Q(ended_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

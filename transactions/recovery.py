@@ -19,6 +19,7 @@ from transactions import store
 from transactions.domain import commands as c
 from transactions.ending import count_ends, notify_ends
 from transactions.metrics import RECOVERED
+from transactions.missing import find_missing
 from transactions.store import Change
 
 ACTOR: Final = "ferryman"
@@ -39,6 +40,7 @@ def recover() -> None:
     queue.wake()
     while expire_batch() == settings.BATCH:
         pass
+    find_missing()
     found = rows(_UNFINISHED)[0]
     if found.ready or found.dispatched:
         _ring(FORWARD, "ready")

@@ -1,6 +1,7 @@
 """Recovery: what was dropped is found; it never declares silence."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -9,7 +10,8 @@ from processor.models import InboundFrame
 from queueing.models import Lane, QueueEntry
 from tests.integration.conftest import Hand, answering, status_of
 from tests.stack import wait_until
-from transactions import forwarding, recovery
+from transactions import auditing, forwarding, missing, recovery
+from transactions.services import retry, reverse
 
 Rings = list[tuple[str, float]]
 
@@ -17,6 +19,7 @@ Rings = list[tuple[str, float]]
 @pytest.fixture(autouse=True)
 def quiet(hand: Hand, rings: Rings) -> None:
     """Only what recovery rings counts here."""
+    missing._looked_up_to = missing._FIRST
     rings.clear()
 
 
@@ -126,3 +129,53 @@ def test_twice_at_once_does_no_harm(hand: Hand, rings: Rings) -> None:
     hand.accept()
 
     assert recovered(rings) == recovered(rings) == {"forward"}
+
+
+class TestAPaymentWithoutItsEntry:
+    """Only a bug or a hand in the database makes one."""
+
+    def test_one_that_was_never_sent_waits_for_a_person_and_can_go_on(self, hand: Hand, rings: Rings) -> None:
+        payment = hand.accept()
+        QueueEntry.objects.all().delete()
+
+        recovery.recover()
+        recovery.recover()
+
+        assert (status_of(payment), payment.reason) == ("on_hold", "entry_missing")
+        assert QueueEntry.objects.get().state == "held"
+        retry(payment.id, actor="staff:alice", note="looked at it")
+        hand.answer(hand.take()[0])
+        assert status_of(payment) == "approved"
+
+    def test_one_that_may_be_with_the_bank_can_only_be_undone(self, hand: Hand) -> None:
+        payment = hand.accept()
+        hand.take()
+        QueueEntry.objects.all().delete()
+
+        recovery.recover()
+
+        assert status_of(payment) == "on_hold"
+        reverse(payment.id, actor="staff:alice", note="")
+        hand.answer(hand.take()[0])
+        assert status_of(payment) == "reversed"
+
+    def test_a_reversal_nobody_owes_is_owed_again(self, hand: Hand) -> None:
+        payment = hand.accept()
+        hand.silence(hand.take()[0])
+        QueueEntry.objects.all().delete()
+
+        recovery.recover()
+
+        hand.answer(hand.take()[0])
+        assert status_of(payment) == "reversed"
+        assert [str(violation) for violation in auditing.violations()] == []
+
+    def test_all_that_have_theirs_are_left_alone(self, hand: Hand, settings: Any) -> None:
+        settings.BATCH = 1
+        payments = [hand.accept() for _ in range(12)]
+        QueueEntry.objects.filter(payment_id=payments[-1].id).delete()
+
+        for _ in range(2):
+            recovery.recover()
+
+        assert [status_of(payment) for payment in payments] == ["queued"] * 11 + ["on_hold"]

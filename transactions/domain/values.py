@@ -84,6 +84,7 @@ class ReasonCode(StrEnum):
     REVERSAL_REFUSED = "reversal_refused"
     CANNOT_BE_ENCODED = "cannot_be_encoded"
     CANNOT_BE_SETTLED = "cannot_be_settled"
+    ENTRY_MISSING = "entry_missing"
     EXPIRED_UNSENT = "expired_unsent"
     REVERSED_BY_STAFF = "reversed_by_staff"
     RESOLVED_BY_STAFF = "resolved_by_staff"
@@ -109,6 +110,7 @@ REASONS: Mapping[ReasonCode, str] = {
     ReasonCode.REVERSAL_DECLINED: "The bank has not accepted the reversal yet; it is repeated until it does.",
     ReasonCode.REVERSAL_REFUSED: "The bank refuses the reversal. A person must settle this with the bank.",
     ReasonCode.CANNOT_BE_ENCODED: "The payment cannot be written as a message of this link. Nothing was sent.",
+    ReasonCode.ENTRY_MISSING: "Nothing in the queue stood for this payment. A person must look at it.",
     ReasonCode.CANNOT_BE_SETTLED: "The bank's answer could not be worked on. A person must look at it.",
     ReasonCode.EXPIRED_UNSENT: "The payment expired before it could be sent. No money moved.",
     ReasonCode.REVERSED_BY_STAFF: "Staff ordered the reversal of what the bank may have done.",
