@@ -229,6 +229,11 @@ def depths(cap: int) -> Sequence[Any]:
     return rows(sql.DEPTHS, {"cap": cap})
 
 
+def waiting(link: str, cap: int) -> int:
+    """Return how many entries wait for a link, each state counted up to a cap."""
+    return int(rows(sql.WAITING, {"link": link, "cap": cap})[0].entries)
+
+
 def oldest_ready(link_names: Sequence[str]) -> dict[str, float]:
     """Return for how many seconds the next ready entry of each link has waited; 0 where none does."""
     return {row.link: row.seconds or 0.0 for row in rows(sql.OLDEST, {"links": list(link_names)})}

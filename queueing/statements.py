@@ -177,6 +177,17 @@ DEPTHS: Final = " UNION ALL ".join(
     for state in ("ready", "blocked", "waiting", "dispatched", "taken", "answered", "held")
 )
 
+#: What waits for one link, each state up to the cap.
+WAITING: Final = (
+    "SELECT ("
+    + ") + (".join(
+        "SELECT count(*) FROM (SELECT 1 FROM queueing_queueentry "
+        f"WHERE state = '{state}' AND link = %(link)s LIMIT %(cap)s) AS counted"
+        for state in ("ready", "blocked", "waiting")
+    )
+    + ") AS entries"
+)
+
 OLDEST: Final = """
 SELECT l.link, extract(epoch FROM clock_timestamp() - (
     SELECT owed_since FROM queueing_queueentry e WHERE e.link = l.link AND e.state = 'ready'

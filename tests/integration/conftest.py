@@ -58,6 +58,14 @@ def link(database: None) -> Link:
     return links.configure("bank", facts, [("127.0.0.1", 1)])
 
 
+class Forgetful(dict[str, Any]):
+    """A memory that keeps nothing: what reads it looks again every time."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Nothing is remembered."""
+        return default
+
+
 @dataclass(slots=True)
 class Hand:
     """Plays the holder of the link: it has the lease, says that the link is up, takes, and files."""

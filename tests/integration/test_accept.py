@@ -9,9 +9,10 @@ from django.db import connection
 from django.utils import timezone
 from psycopg import Cursor
 
+from processor import links
 from queueing.models import Lane, QueueEntry
 from tests.builders import PAN
-from tests.integration.conftest import Hand
+from tests.integration.conftest import Forgetful, Hand
 from transactions.domain.values import Operation
 from transactions.models import Event, Payment
 from transactions.services import BacklogFull, KeyReused, OrderRefused
@@ -119,7 +120,7 @@ class TestABacklogOverItsLimit:
     @pytest.fixture(autouse=True)
     def limit(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         settings.BACKLOG_LIMIT = 2
-        monkeypatch.setattr("queueing.backlog._FRESH_S", 0)
+        monkeypatch.setattr("queueing.backlog._remembered", Forgetful())
 
     def test_new_payments_are_refused(self, hand: Hand) -> None:
         for _ in range(3):
@@ -128,6 +129,29 @@ class TestABacklogOverItsLimit:
         with pytest.raises(BacklogFull):
             hand.receive()
         assert Payment.objects.count() == 3
+
+    def test_it_is_each_links_own(self, hand: Hand) -> None:
+        for _ in range(3):
+            hand.receive()
+        facts = {"dialect": "bank-ascii87", "framing": "ascii4", "terminal_id": "T", "card_acceptor_id": "C"}
+        links.configure("other", facts, [("127.0.0.1", 2)])
+
+        assert hand.receive(link="other").payment.link == "other"
+
+    def test_counting_is_not_repeated_for_every_payment(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+        counted: list[str] = []
+
+        def count(link: str, _: int) -> int:
+            counted.append(link)
+            return 0
+
+        monkeypatch.setattr("queueing.backlog._remembered", {})
+        monkeypatch.setattr("queueing.queue.waiting", count)
+
+        for _ in range(5):
+            hand.receive()
+
+        assert counted == ["bank"]
 
     def test_replays_are_answered_all_the_same(self, hand: Hand) -> None:
         first = hand.receive(key="k")

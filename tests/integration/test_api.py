@@ -13,7 +13,7 @@ from django.test import Client
 
 from processor import links
 from tests.builders import PAN
-from tests.integration.conftest import Hand, status_of
+from tests.integration.conftest import Forgetful, Hand, status_of
 from tests.stack import wait_until
 from transactions.api import auth, throttle
 from transactions.models import ApiKey, Merchant, Payment
@@ -177,7 +177,7 @@ class TestPosting:
         assert post(api, key="k").json()["id"] == first.json()["id"]
 
     def test_a_backlog_over_its_limit_is_503(self, api: Client, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("queueing.backlog._FRESH_S", 0)
+        monkeypatch.setattr("queueing.backlog._remembered", Forgetful())
         settings.BACKLOG_LIMIT = 0
         post(api)
 
