@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test wire bench lint check alerts openapi clean lock
+.PHONY: run test wire bench drain lint check alerts openapi clean lock
 
 run: $(VENV)/run
 	@$(BIN)/python -m compileall -q config processor queueing transactions
@@ -19,6 +19,11 @@ wire: $(VENV)/dev
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m tests.bench
+
+# A million payments that wait, carried to their end
+PAYMENTS ?= 1000000
+drain: $(VENV)/dev
+	@$(BIN)/python -m tests.bench.drain --payments $(PAYMENTS)
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff format --check .
