@@ -275,6 +275,8 @@ _VERDICTS: Final = {
 def _balances(field_54: str | None, currency: str) -> tuple[Balance, ...]:
     """Read field 54 in its standard form (20 characters each) or this host's (18); unreadable is none."""
     text = field_54 or ""
+    if not (text.isascii() and text.isprintable()):
+        return ()
     if len(text) == 18 and text.isdigit():
         return (Balance(None, text[:3], letters_of(text[3:6]) or currency, int(text[6:])),)
     if len(text) % 20:
