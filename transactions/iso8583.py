@@ -117,7 +117,7 @@ def read_answer(
     said = Answer(
         Verdict.INVALID, code, None, message.get(38), message.get(37), _balances(message.get(54), instruction.currency)
     )
-    if not code or not message.is_answer:
+    if not code or not _answers(message.mti, attempt.mti):
         return _invalid(said, ReasonCode.WRONG_ANSWER)
     if carries_mac(instruction, dialect) and not _mac_fits(message, dialect, mac_keys):
         return _invalid(said, ReasonCode.BAD_MAC)
@@ -214,6 +214,11 @@ def _invalid(said: Answer, reason: ReasonCode) -> Answer:
     return Answer(Verdict.INVALID, said.response_code, reason, said.authorisation_code, said.host_rrn)
 
 
+def _answers(mti: str, asked: str) -> bool:
+    """0210 answers 0200, 0430 answers 0420 and its repeats; no other does."""
+    return mti[:2] == asked[:2] and int(mti[2]) == int(asked[2]) + 1
+
+
 def _mac_fits(message: Message, dialect: Dialect, mac_keys: Sequence[bytes]) -> bool:
     claimed = message.get(dialect.mac_field)
     if not claimed or len(claimed) != dialect.mac_digits:
@@ -227,9 +232,11 @@ def _mac_fits(message: Message, dialect: Dialect, mac_keys: Sequence[bytes]) -> 
 
 
 def _echoes_fit(message: Message, instruction: Instruction, code: str, dialect: Dialect) -> bool:
-    """What the dialect says the host echoes must be ours; a decline may leave it out."""
+    """What the dialect says the host echoes must be ours; a decline may leave it out, a part has its own amount."""
     sent = {4: f"{instruction.amount_minor:012d}", 49: numeric_code(instruction.currency)}
     for number in dialect.echoes:
+        if number == 4 and code == _PARTIAL:
+            continue
         echoed = message.get(number)
         if echoed is None and code == _ACCEPTED:
             return False

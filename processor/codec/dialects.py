@@ -113,8 +113,8 @@ class Dialect:
         return self.codes.get(name, name)
 
     def read_code(self, written: str) -> str:
-        """Return the 1987 name of a response code; an unknown one is its own name."""
-        return self._named.get(written, written)
+        """Return the 1987 name of a response code; an unknown one is its own name, but never another code's."""
+        return self._named.get(written) or ("" if written in self.codes else written)
 
     def network_purpose(self, fields: Mapping[int, str]) -> str | None:
         """Say what a network management message is for, or None when the dialect has no word for it."""

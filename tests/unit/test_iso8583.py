@@ -180,7 +180,7 @@ class TestWhatAnAnswerMeans:
         ],
     )
     def test_to_a_reversal(self, code: str, repeats: int, verdict: Verdict) -> None:
-        asked = attempt(kind=MessageKind.REVERSAL, reverses=1, repeats=repeats)
+        asked = attempt(kind=MessageKind.REVERSAL, mti="0420", reverses=1, repeats=repeats)
 
         assert verdict_of(answered(code, mti="0430"), asked)[0] is verdict
 
@@ -224,6 +224,29 @@ class TestWhatAnAnswerMeans:
 
         assert read.balances == (balance,)
 
-    @pytest.mark.parametrize("field_54", ["", "x" * 18, "12", "1002360X000000123456", "1002999C000000123456"])
+    @pytest.mark.parametrize(
+        "field_54",
+        ["", "x" * 18, "12", "1002360X000000123456", "1002999C000000123456"]
+        + ["00136000000012345²", "1\x0002360C00000012345", "1\x0002360C000000123456"],
+    )
     def test_an_unreadable_balance_is_none(self, field_54: str) -> None:
         assert read_answer(answered(f54=field_54), attempt(), instruction(), BANK, []).balances == ()
+
+    @pytest.mark.parametrize("mti", ["0230", "0430", "0110", "0200", "0290"])
+    def test_an_answer_of_another_kind_is_none(self, mti: str) -> None:
+        assert verdict_of(answered(mti=mti)) == (Verdict.INVALID, ReasonCode.WRONG_ANSWER)
+
+    def test_a_part_has_its_own_amount(self) -> None:
+        partial = answered("10", f4="000000000999")
+
+        assert verdict_of(partial) == (Verdict.INVALID, ReasonCode.PARTIAL_APPROVAL)
+        assert verdict_of(answered("10", f4="000000000999", f49="840"))[1] is ReasonCode.WRONG_ANSWER
+
+    @pytest.mark.parametrize(
+        ("code", "verdict"), [("000", Verdict.APPROVED), ("00", Verdict.INVALID), ("51", Verdict.INVALID)]
+    )
+    def test_a_code_of_1987_means_nothing_in_1993(self, code: str, verdict: Verdict) -> None:
+        dialect = DIALECTS["iso93-ascii"]
+        message = decode(encode(answered(code, mti="1210"), dialect), dialect)
+
+        assert read_answer(message, attempt(mti="1200"), instruction(), dialect, []).verdict is verdict
