@@ -50,13 +50,14 @@ class Filer:
     def stray(self, event: ev.Stray, dialect: Dialect) -> None:
         """Something came that nothing in flight asked for."""
         result = "stray" if event.mti else "unreadable"
-        metrics.messages(self._link, "in", event.mti or "", result).inc()
+        metrics.messages(self._link, "in", _counted(event.mti or "", dialect), result).inc()
         cause = "" if event.mti else "unreadable"
         self._file(Filing("stray", _utc(), None, cause, None, event.body, dialect.name))
 
     def network_message(self, event: ev.NetworkMessage, dialect: Dialect) -> None:
         """A network management message was on the wire."""
-        metrics.messages(self._link, "out" if event.outward else "in", event.mti, "network").inc()
+        direction = "out" if event.outward else "in"
+        metrics.messages(self._link, direction, _counted(event.mti, dialect), "network").inc()
         self._journal.append((NetworkRecord(event.outward, event.mti, event.body, _utc()), dialect))
         self._wanted.set()
 
@@ -129,6 +130,12 @@ class Filer:
 def _answer_to(mti: str) -> str:
     """0200 is answered by 0210, 0421 by 0430."""
     return f"{mti[:2]}{int(mti[2]) + 1}0"
+
+
+def _counted(mti: str, dialect: Dialect) -> str:
+    """Any four digits may come in; those no dialect knows are one label, or a babbling host fills our memory."""
+    asked = {*dialect.mti.values(), ""}
+    return mti if mti in asked or mti in {_answer_to(known) for known in asked if known} else "other"
 
 
 def _utc() -> datetime:
