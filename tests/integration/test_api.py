@@ -283,6 +283,14 @@ class TestPreferWait:
         assert response.status_code == 202
         assert "Preference-Applied" not in response
 
+    def test_the_longest_wait_anybody_can_write_is_the_longest_we_have(self, api: Client, hand: Hand) -> None:
+        settling = self.settle_soon(hand)
+
+        response = post(api, Prefer=f"wait={'9' * 5000}")
+
+        settling.join()
+        assert (response.status_code, response["Preference-Applied"]) == (200, "wait=60")
+
     def test_a_replay_waits_for_the_same_end(self, api: Client, hand: Hand) -> None:
         post(api, key="k")
         settling = self.settle_soon(hand, "51")

@@ -26,6 +26,8 @@ from transactions.waiting import Wait, let_go_of_connection, waits
 
 _LONGEST_KEY: Final = 255
 _LONGEST_WAIT_S: Final = 60
+#: of a wait; Python refuses to read a number of thousands
+_MOST_DIGITS: Final = 9
 _PAGE: Final = 25
 _LARGEST_PAGE: Final = 100
 _CURSOR_SALT: Final = "ferryman.payments"
@@ -177,7 +179,7 @@ def _preferred_wait(request: Request) -> int:
     for preference in request.headers.get("Prefer", "").split(","):
         name, _, value = preference.split(";")[0].partition("=")
         if name.strip().lower() == "wait" and value.strip().isdecimal():
-            return min(int(value), _LONGEST_WAIT_S)
+            return min(int(value.strip()[:_MOST_DIGITS]), _LONGEST_WAIT_S)
     return 0
 
 
