@@ -264,9 +264,11 @@ def _advice_verdict(code: str, repeats: int, dialect: Dialect) -> tuple[Verdict,
 
 
 def _reversal_verdict(code: str, repeats: int, dialect: Dialect) -> tuple[Verdict, ReasonCode | None]:
-    """M5, M7: 94 accepts a repeat only; an original the host never had needs no undoing."""
-    if code in (_ACCEPTED, _NOT_FOUND) or (code == _DUPLICATE and repeats):
+    """M5: 94 accepts a repeat only. Whether an original the host never had needs no undoing is not said here (M7)."""
+    if code == _ACCEPTED or (code == _DUPLICATE and repeats):
         return Verdict.APPROVED, None
+    if code == _NOT_FOUND:
+        return Verdict.NOT_FOUND, ReasonCode.REVERSAL_DECLINED
     if code in _REFUSALS:
         return Verdict.REFUSED, None
     return Verdict.DECLINED, ReasonCode.REVERSAL_DECLINED

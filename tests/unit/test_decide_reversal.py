@@ -47,6 +47,23 @@ def test_an_accepted_reversal_ends_the_payment() -> None:
     assert state.attempts[0].undoing is Undoing.ACCEPTED
 
 
+class TestM7AnOriginalTheHostDoesNotHave:
+    @pytest.mark.parametrize("reason", [ReasonCode.HOST_TIMEOUT, ReasonCode.CONNECTION_LOST])
+    def test_it_needs_no_undoing_where_nothing_can_have_been_overtaken(self, reason: ReasonCode) -> None:
+        state = payment(dispatched(), reversal_required(reason=reason), reversal_dispatched())
+
+        assert after(state, decided(2, Verdict.NOT_FOUND, "25")).status is Status.REVERSED
+
+    def test_after_a_takeover_the_repeat_must_be_told_the_same(self) -> None:
+        state = payment(dispatched(), reversal_required(reason=ReasonCode.LINK_TAKEN_OVER), reversal_dispatched())
+
+        (event,) = decide(state, decided(2, Verdict.NOT_FOUND, "25"))
+        assert isinstance(event, e.Unaccepted)
+        state = evolve(evolve(state, event), reversal_dispatched(repeat=1))
+
+        assert after(state, decided(2, Verdict.NOT_FOUND, "25")).status is Status.REVERSED
+
+
 def test_an_unanswered_reversal_is_repeated() -> None:
     (event,) = decide(payment(*REVERSING), c.RecordSilence(2, ReasonCode.HOST_TIMEOUT, NOON))
 

@@ -170,7 +170,7 @@ class TestWhatAnAnswerMeans:
         ("code", "repeats", "verdict"),
         [
             ("00", 0, Verdict.APPROVED),
-            ("25", 0, Verdict.APPROVED),
+            ("25", 0, Verdict.NOT_FOUND),
             ("94", 1, Verdict.APPROVED),
             ("94", 0, Verdict.DECLINED),
             ("12", 0, Verdict.REFUSED),

@@ -125,12 +125,21 @@ def _request_answered(command: c.RecordAnswer, attempt: Attempt, state: PaymentS
 
 def _reversal_answered(command: c.RecordAnswer, reversal: Attempt, state: PaymentState) -> Events:
     answer = command.answer
-    if answer.verdict is Verdict.APPROVED:
+    unknown_to_host = answer.verdict is Verdict.NOT_FOUND and not _may_have_overtaken(reversal, state)
+    if answer.verdict is Verdict.APPROVED or unknown_to_host:
         return (e.Reversed(_undone(reversal), reversal.number, answer.response_code or ""),)
     if answer.verdict is Verdict.REFUSED:
         return (e.Held(ReasonCode.REVERSAL_REFUSED, reversal.number, answer.response_code),)
     reason = answer.reason or ReasonCode.REVERSAL_DECLINED
     return (_owed_still(command, reversal, reason, answer.response_code),)
+
+
+def _may_have_overtaken(reversal: Attempt, state: PaymentState) -> bool:
+    """M7: on its own session a reversal follows its original, and a session that we lost was closed before the next.
+
+    Only the holder that was replaced may have had bytes under way still: there the repeat must be told the same.
+    """
+    return state.reason is ReasonCode.LINK_TAKEN_OVER and not reversal.repeats
 
 
 def _advice_answered(command: c.RecordAnswer, advice: Attempt) -> Events:

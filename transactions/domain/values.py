@@ -168,6 +168,8 @@ class Verdict(StrEnum):
     INVALID = "invalid"
     #: a reversal that will never be taken: 12, 30 or 57 (M5)
     REFUSED = "refused"
+    #: a reversal of what the host does not have: 25, final only where nothing overtook anything (M7)
+    NOT_FOUND = "not_found"
 
 
 class Balance(msgspec.Struct, frozen=True):
