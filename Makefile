@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test wire bench drain lint check alerts openapi clean lock
+.PHONY: run test wire bench drain lint check alerts openapi clean lock chaos
 
 run: $(VENV)/run
 	@$(BIN)/python -m compileall -q config processor queueing transactions
@@ -24,6 +24,13 @@ bench: $(VENV)/dev
 PAYMENTS ?= 1000000
 drain: $(VENV)/dev
 	@$(BIN)/python -m tests.bench.drain --payments $(PAYMENTS)
+
+# Random faults under load: CHAOS_MINUTES, FAULTS and CHAOS_SEED change how long, how many and which
+CHAOS_MINUTES ?= 30
+FAULTS ?= 1000
+CHAOS_SEED ?=
+chaos: $(VENV)/dev
+	@$(BIN)/python -m tests.faults.chaos --minutes $(CHAOS_MINUTES) --faults $(FAULTS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff format --check .

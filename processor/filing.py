@@ -15,6 +15,7 @@ from processor.codec.dialects import Dialect
 from processor.link import events as ev
 from processor.store import Filing, LinkReport, LinkStore, NetworkRecord, Taken, insist
 from queueing.doorbell import FORWARD, SETTLE, ring
+from queueing.failpoints import reach
 
 _AT_ONCE: Final = 500
 
@@ -38,6 +39,7 @@ class Filer:
 
     def answered(self, event: ev.Answered, taken: Taken, dialect: Dialect) -> None:
         """The host answered a payment's message."""
+        reach("read_before_filing")
         self._host_seconds.observe(event.elapsed_s)
         metrics.messages(self._link, "in", _answer_to(taken.mti), "answered").inc()
         self._file(Filing("answer", _utc(), taken, "", event.elapsed_s, event.body, dialect.name))
@@ -101,6 +103,7 @@ class Filer:
         while self._filings:
             batch = [self._filings[index] for index in range(min(len(self._filings), _AT_ONCE))]
             await self._store.file(batch)
+            reach("filed")
             for _ in batch:
                 self._filings.popleft()
             ring(SETTLE)

@@ -22,6 +22,7 @@ from processor.link.states import State
 from processor.links import LinkConfig
 from processor.store import LinkStore, Taken, insist
 from processor.taking import Taker
+from queueing.failpoints import reach
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _STANS: Final = 16
@@ -112,7 +113,9 @@ class Session:
             batch = self._taker.next(room, now.monotonic)
             if not batch:
                 continue
+            reach("taken_before_write")
             self._do(machine.send([ev.Outgoing(taken, taken.key, taken.mti, taken.body) for taken in batch], now))
+            reach("written")
             for taken in batch:
                 metrics.messages(self._link, "out", taken.mti, "written").inc()
             _log.info("link.written", link=self._link, **_named(batch))

@@ -13,6 +13,7 @@ import structlog
 
 from processor.store import LinkStore, Taken, insist
 from queueing.doorbell import FORWARD, ring
+from queueing.failpoints import reach
 
 _PAUSE_S: Final = 0.2
 
@@ -104,6 +105,7 @@ class Taker:
 
     async def _take(self, wanted: int) -> None:
         self._more = False
+        reach("dispatched_before_take")
         try:
             taken = await self._store.take(wanted, self.version)
         except psycopg.Error as error:

@@ -18,6 +18,7 @@ from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
 from queueing import broker
+from queueing.failpoints import reach
 
 _SHORTEST_S: Final = 0.02
 _LONGEST_S: Final = 0.08
@@ -124,7 +125,9 @@ class Doorbell:
         if bell.rung % _LOOK_EVERY == 0 and self.waiting(queue) > _ENOUGH:
             bell.rung -= 1
             return "enough"
+        reach("before_a_ring")
         self.publish(_TASKS.get(queue, _LINK_TASK), queue)
+        reach("after_a_ring")
         return "rung"
 
 

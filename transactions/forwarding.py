@@ -25,6 +25,7 @@ from processor.metrics import STAGE_SECONDS
 from queueing import queue
 from queueing.database import rows
 from queueing.doorbell import FORWARD, link_queue, ring
+from queueing.failpoints import reach
 from queueing.policy import retry_policy
 from queueing.queue import DispatchedFrame, LowWater
 from transactions import store
@@ -90,6 +91,7 @@ def forward_link(name: str) -> None:
         pass
     if live.carries and live.version == config.version:
         while _dispatch_some(config, live):
+            reach("dispatched")
             ring(link_queue(name))
         ring(link_queue(name))
 

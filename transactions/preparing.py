@@ -16,6 +16,7 @@ from processor.keys.errors import KeyProblem
 from processor.keys.store import LinkKeys
 from processor.link.matching import match_key
 from processor.links import LinkConfig, LiveLink
+from queueing.failpoints import reach
 from queueing.queue import DispatchedFrame
 from transactions.domain import commands as c
 from transactions.domain.errors import ImpossibleEvent
@@ -60,6 +61,7 @@ def prepare(entry: Any, loaded: Loaded, situation: Situation) -> Prepared:
     message = _message(entry, loaded, undone, wire, repeat, situation)
     if mac_key := _mac_key(state, situation):
         message = signed(message, config.dialect, mac_key)
+    reach("encoding")
     body = encode(message, config.dialect)
     key = match_key(message, config.dialect)
     if key is None:

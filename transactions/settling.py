@@ -23,6 +23,7 @@ from processor.metrics import STAGE_SECONDS, UNMATCHED
 from queueing import queue
 from queueing.database import run
 from queueing.doorbell import FORWARD, ring
+from queueing.failpoints import reach
 from queueing.policy import retry_policy
 from transactions import journal, judging, store
 from transactions.ending import count_ends, notify_ends
@@ -66,6 +67,8 @@ def settle_batch(passed_over: list[int]) -> bool:
             return False
         with STAGE_SECONDS.labels("settle").time():
             batch = _settle(frames)
+        reach("before_outcome")
+    reach("outcome_committed")
     passed_over += [frame.id for judgement in batch.judgements for frame in judgement.postponed]
     _say(batch)
     return len(frames) == settings.BATCH

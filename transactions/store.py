@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from queueing.database import rows
+from queueing.failpoints import reach
 from queueing.statements import ENQUEUE
 from transactions.domain import commands as c
 from transactions.domain import events as e
@@ -178,7 +179,10 @@ def accept(
         "kind": owed.value,
         "lane_key": state.placement.lane and f"{state.placement.merchant_id}/{state.placement.lane}",
     }
-    return bool(rows(_ACCEPT, parameters))
+    reach("before_accept")
+    stored = bool(rows(_ACCEPT, parameters))
+    reach("accepted")
+    return stored
 
 
 def load(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Loaded]:

@@ -1,0 +1,195 @@
+"""Random faults under load: `python -m tests.faults.chaos --minutes M --faults N --seed S`.
+
+Real processes are killed and the wire, the host, the database and the broker hurt, at random, while clients pay. Then
+everything is healed, the queue must drain in time, and every check is made. Exits 1 on any violation.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psycopg
+import redis
+
+from tests.acceptance.conftest import LATEST_ANSWER_S, PATIENCE_S
+from tests.checks import violations
+from tests.faults.injuries import FAULTS, Scene
+from tests.faults.journal import overtaken_bytes
+from tests.faults.load import Clients
+from tests.faults.services import Services, services
+from tests.faults.stack import ProxiedFerry
+
+_OURS: Final = ("web", "worker-1", "worker-2", "link-1", "link-2", "beat")
+_AT_ONCE: Final = 2
+_DRAIN_WITHIN_S: Final = 180.0
+_AWAY: Final = (httpx.HTTPError, psycopg.Error, redis.RedisError, OSError)
+_RECOVERY: Final = """
+SELECT extract(epoch FROM p.created_at)::float AS accepted, extract(epoch FROM p.ended_at)::float AS ended
+FROM transactions_payment p WHERE p.status = 'approved' ORDER BY p.created_at"""
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One fault that was there from one time to another."""
+
+    name: str
+    began: float
+    healed: float
+
+
+@dataclass
+class Chaos:
+    """One run; what it starts ends with it."""
+
+    ferry: ProxiedFerry
+    services: Services
+    seed: int
+    injected: list[Injected] = field(default_factory=list)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._keeper = threading.Thread(target=self._keep_running, daemon=True)
+
+    def run(self, minutes: float, faults: int, rate: float) -> list[str]:
+        """Load, hurt, heal, drain, check; returns what does not hold."""
+        self._set_up()
+        self._keeper.start()
+        clients = Clients(self.ferry, self.seed, rate)
+        clients.start()
+        self._hurt(minutes * 60, faults)
+        self._heal()
+        try:
+            clients.stop(60)
+            self.ferry.wait_until_up(60)
+            time.sleep(LATEST_ANSWER_S)
+            self.ferry.wait_until_ended(_DRAIN_WITHIN_S)
+            found = [*self._check(), *clients.check()]
+        except (AssertionError, *_AWAY) as error:
+            found = [f"L1: {error!r}"]
+        print(f"clients were answered {dict(sorted(clients.statuses.items()))}; {self.ferry.statuses()}")
+        return found
+
+    def stop(self) -> None:
+        """End everything."""
+        self._stopped.set()
+        self.ferry.stop()
+
+    def _set_up(self) -> None:
+        ferry = self.ferry
+        ferry.prepare()
+        ferry.manage("link", "bank", "--answer-timeout", str(PATIENCE_S), "--echo-interval", "3", "--echo-timeout", "2")
+        ferry.start("simulator", "proxy", *_OURS)
+        ferry.wait_until_up(60)
+        ferry.control("PUT", "/settings", {"latency_s": 0.02, "jitter_s": 0.03, "client_waits_s": float(PATIENCE_S)})
+
+    def _keep_running(self) -> None:
+        """What a supervisor does."""
+        while not self._stopped.wait(0.1):
+            for name in (*_OURS, "simulator"):
+                if not self.ferry.processes[name].is_running:
+                    self.ferry.start(name)
+
+    def _hurt(self, seconds: float, faults: int) -> None:
+        dice = random.Random(self.seed)
+        names, weights = list(FAULTS), [weight for weight, _ in FAULTS.values()]
+        order = dice.choices(names, weights, k=faults)
+        began = time.monotonic()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for number, name in enumerate(order):
+                due = began + seconds * number / faults
+                time.sleep(max(0.0, due - time.monotonic()))
+                pool.submit(self._inject, name, random.Random(f"{self.seed}/{number}")).add_done_callback(_raise)
+
+    def _inject(self, name: str, dice: random.Random) -> None:
+        began = time.time()
+        for _ in range(20):
+            try:
+                FAULTS[name][1](Scene(self.ferry, self.services, dice))
+                break
+            except _AWAY:
+                time.sleep(0.5)  # another fault keeps us from it
+        self.injected.append(Injected(name, began, time.time()))
+
+    def _heal(self) -> None:
+        self.ferry.proxy("POST", "/heal")
+
+    def _check(self) -> list[str]:
+        found = violations(self.ferry.accounts())
+        found += [f"F2: {late}" for late in overtaken_bytes(self.ferry.wire_journal())]
+        for command in ("verify", "rebuild"):
+            try:
+                self.ferry.manage(command)
+            except AssertionError as error:
+                found.append(f"manage.py {command}: {error}")
+        return found
+
+    def table(self) -> str:
+        """Return what was injected, and how long it was until payments accepted afterwards were approved."""
+        paid = self.ferry.sql(_RECOVERY)
+        by_name: dict[str, list[float]] = defaultdict(list)
+        for fault in self.injected:
+            ends = [row.ended for row in paid if row.accepted >= fault.healed]
+            by_name[fault.name].append(min(ends, default=float("inf")) - fault.healed)
+        lines = [f"{'fault':32}{'times':>6}{'median s':>10}{'worst s':>10}"]
+        lines += [
+            f"{name:32}{len(times):6}{statistics.median(times):10.1f}{max(times):10.1f}"
+            for name in FAULTS
+            if (times := by_name.get(name))
+        ]
+        return "\n".join(lines)
+
+
+def main() -> int:
+    """Run once, print the table, say how to run it again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()))
+    parser.add_argument("--rate", type=float, default=50, help="payments a second")
+    parser.add_argument("--keep", type=Path, help="a folder for logs and journals, kept")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ferryman-chaos-", ignore_cleanup_errors=True) as name:
+        folder = options.keep or Path(name)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
+        with services(folder / "services") as running:
+            ferry = ProxiedFerry(folder / "state", running.place.database_url, running.place.broker_url)
+            ferry.settings |= {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "LOG_LEVEL": "INFO"}
+            chaos = Chaos(ferry, running, options.seed)
+            try:
+                return _report(chaos, options)
+            finally:
+                chaos.stop()
+
+
+def _report(chaos: Chaos, options: Any) -> int:
+    found = chaos.run(options.minutes, options.faults, options.rate)
+    print(chaos.table())
+    print(f"{len(chaos.injected)} faults, {len(found)} violations")
+    for kind, times in Counter(violation.split(":")[0] for violation in found).items():
+        print(f"  {kind}: {times}")
+    for violation in found[:50]:
+        print(violation)
+    again = f"--minutes {options.minutes:g} --faults {options.faults} --rate {options.rate:g} --seed {options.seed}"
+    print(f"again: python -m tests.faults.chaos {again}")
+    return 1 if found else 0
+
+
+def _raise(done: Any) -> None:
+    if error := done.exception():
+        raise error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

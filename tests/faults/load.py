@@ -1,0 +1,146 @@
+"""Clients under faults: they post, repeat with the same key until told, cancel, wait, and remember all of it."""
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+
+from tests.faults.stack import ProxiedFerry
+from tests.stack import wait_until
+
+_FINAL: Final = frozenset({"approved", "declined", "reversed", "expired", "cancelled", "failed"})
+#: what the host makes of an amount by its last two digits, and how often it is asked to
+_ENDINGS: Final = {0: 900, 51: 40, 91: 20, 68: 10, 69: 6, 70: 8, 71: 2, 72: 4, 73: 4, 74: 2}
+_AGAIN_S: Final = 0.3
+
+
+@dataclass(slots=True)
+class Told:
+    """What a client knows of one payment."""
+
+    key: str
+    body: Mapping[str, Any]
+    payment_id: str = ""
+    #: a final status, once one was told
+    end: str = ""
+
+
+@dataclass(slots=True)
+class Clients:
+    """Threads that post at a rate; `contradictions` is what they were told that cannot be."""
+
+    ferry: ProxiedFerry
+    seed: int
+    rate: float
+    threads: int = 12
+    told: list[Told] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _running: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin to post."""
+        for number in range(self.threads):
+            thread = threading.Thread(target=self._post_for_ever, args=(number,), daemon=True)
+            self._running.append(thread)
+            thread.start()
+
+    def stop(self, within_s: float) -> None:
+        """Post nothing new; fails when one is not told its answer in time."""
+        self._stopping.set()
+        running = self._running
+        wait_until(lambda: not any(thread.is_alive() for thread in running), within_s, "every client was answered")
+
+    def check(self) -> list[str]:
+        """Hold what was told against the truth: I1 and I3."""
+        found = list(self.contradictions)
+        rows = self.ferry.sql("SELECT id::text, status, idempotency_key AS key FROM transactions_payment")
+        payments = {row.id: row for row in rows}
+        for told in self.told:
+            row = payments.get(told.payment_id)
+            if row is None:
+                found.append(f"payment {told.payment_id} was accepted and is gone")
+            elif row.key != told.key:
+                found.append(f"payment {told.payment_id} answered the key {told.key} and has {row.key}")
+            elif told.end and told.end != row.status:
+                found.append(f"payment {told.payment_id} was said to be {told.end} and is {row.status}")
+        if len(rows) != len({told.key for told in self.told}):
+            found.append(f"{len(self.told)} payments were told of and {len(rows)} exist")
+        with self.ferry.client() as client:
+            for told in random.Random(self.seed).sample(self.told, min(200, len(self.told))):
+                self._post(client, told, {})
+        return found + self.contradictions[len(found) :]
+
+    # One client
+
+    def _post_for_ever(self, number: int) -> None:
+        dice = random.Random(f"{self.seed}/{number}")
+        with self.ferry.client() as client:
+            client.timeout = httpx.Timeout(10)
+            due = time.monotonic() + dice.random()
+            while not self._stopping.wait(max(0.0, due - time.monotonic())):
+                due = max(due + self.threads / self.rate, time.monotonic() - 1)
+                self._tell_one(client, dice)
+
+    def _tell_one(self, client: httpx.Client, dice: random.Random) -> None:
+        told = Told(str(uuid.UUID(int=dice.getrandbits(128))), _body(dice))
+        headers = {"Prefer": "wait=2"} if dice.random() < 0.05 else {}
+        while not self._post(client, told, headers):
+            time.sleep(_AGAIN_S * dice.random())
+        self.told.append(told)
+        if dice.random() < 0.05:
+            self._post(client, told, {})
+        if dice.random() < 0.03:
+            self._cancel(client, told)
+
+    def _post(self, client: httpx.Client, told: Told, headers: Mapping[str, str]) -> bool:
+        try:
+            answer = client.post("/payments", json=told.body, headers={"Idempotency-Key": told.key, **headers})
+        except httpx.TransportError:
+            return False
+        return self._hear(answer, told)
+
+    def _cancel(self, client: httpx.Client, told: Told) -> None:
+        try:
+            answer = client.post(f"/payments/{told.payment_id}/cancel")
+        except httpx.TransportError:
+            return
+        if answer.status_code != 409:
+            self._hear(answer, told)
+
+    def _hear(self, answer: httpx.Response, told: Told) -> bool:
+        self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
+        if answer.status_code not in (200, 202):
+            if answer.status_code not in (429, 500, 502, 503, 504):
+                self.contradictions.append(f"key {told.key} was answered {answer.status_code}: {answer.text}")
+            return answer.status_code < 429
+        payment = answer.json()
+        if told.payment_id not in ("", payment["id"]):
+            self.contradictions.append(f"key {told.key} stands for {told.payment_id} and for {payment['id']}")
+        told.payment_id = payment["id"]
+        if payment["status"] in _FINAL:
+            if told.end not in ("", payment["status"]):
+                self.contradictions.append(f"payment {payment['id']} was {told.end} and then {payment['status']}")
+            told.end = payment["status"]
+        return True
+
+
+def _body(dice: random.Random) -> dict[str, Any]:
+    ending = dice.choices(list(_ENDINGS), list(_ENDINGS.values()))[0]
+    body: dict[str, Any] = {
+        "operation": "purchase",
+        "amount": 100 * dice.randrange(10, 1000) + ending,
+        "currency": "IDR",
+        "card": {"pan": "4111111111111111"},
+        "expires_in": 3600 if dice.random() < 0.9 else 20,
+        "priority": dice.choice([5, 5, 5, 9, 0]),
+    }
+    if dice.random() < 0.1:
+        body["lane"] = f"till-{dice.randrange(5)}"
+    return body
