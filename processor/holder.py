@@ -181,7 +181,7 @@ class Holder:
             ring(SETTLE)
 
     async def _load_config(self) -> LinkConfig:
-        config = await asyncio.to_thread(self._read_config)
+        config = await insist(self._link, lambda: asyncio.to_thread(self._read_config))
         if config is None:
             raise RuntimeError(f"the link {self._link} is not configured any more")
         return config
