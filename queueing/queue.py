@@ -14,10 +14,11 @@ import time
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from django.conf import settings
 
 from queueing import lanes
 from queueing import statements as sql
@@ -220,8 +221,14 @@ def _wait(moves: Sequence[tuple[int, datetime | None]], state: str) -> set[int]:
         "ids": [entry for entry, _ in moves],
         "times": [not_before for _, not_before in moves],
         "state": state,
+        "longest": _longest_wait(),
     }
     return {row.id for row in rows(sql.WAIT, parameters)}
+
+
+def _longest_wait() -> timedelta:
+    """The longest pause that `retry` decides, with its jitter."""
+    return timedelta(seconds=1.2 * max(settings.RETRY_LONGEST_SECONDS, settings.RETRY_REVERSAL_SECONDS))
 
 
 def depths(cap: int) -> Sequence[Any]:

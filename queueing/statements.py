@@ -138,6 +138,7 @@ INSERT INTO queueing_queueentry
 VALUES (%(payment_id)s::uuid, %(link)s::text, %(kind)s::text, %(attempt)s::smallint, %(priority)s::smallint, 'held',
     %(reason)s::text, %(request_id)s::text, clock_timestamp(), %(send_before)s::timestamptz)"""
 
+#: A caller's clock that is days off must not stop what is owed: no wait is longer than the longest pause.
 WAIT: Final = """
 WITH later AS MATERIALIZED (
     SELECT e.id, w.not_before FROM queueing_queueentry e
@@ -145,7 +146,9 @@ WITH later AS MATERIALIZED (
     WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e
-SET state = CASE WHEN l.not_before IS NULL THEN 'ready' ELSE 'waiting' END, not_before = l.not_before,
+SET state = CASE WHEN l.not_before IS NULL THEN 'ready' ELSE 'waiting' END,
+    not_before = least(l.not_before, clock_timestamp() + CASE WHEN l.not_before IS NOT NULL
+        THEN %(longest)s::interval END),
     frame = NULL, match_key = NULL, taken_at = NULL, suspicions = 0
 FROM later l WHERE e.id = l.id RETURNING e.id"""
 

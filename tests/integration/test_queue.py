@@ -2,15 +2,19 @@
 
 import threading
 import time
+from datetime import timedelta
 
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from queueing import lanes, queue
 from queueing.models import Lane, QueueEntry
 from queueing.queue import LowWater
+from queueing.retry import Failure, decide_retry
+from queueing.statements import LONGEST_WAIT_S
 from tests.integration.conftest import Hand
 
 
@@ -74,6 +78,21 @@ def test_a_verb_changes_only_what_is_in_its_state(hand: Hand) -> None:
     assert not queue.release(entry.id)
     assert queue.close([entry.id], ["answered"]) == set()
     assert QueueEntry.objects.get().state == "ready"
+
+
+def test_a_caller_whose_clock_is_days_ahead_makes_nothing_wait_for_days(hand: Hand) -> None:
+    hand.accept()
+    (entry,) = QueueEntry.objects.all()
+
+    queue.postpone([(entry.id, timezone.now() + timedelta(days=3))])
+
+    entry.refresh_from_db()
+    assert entry.not_before is not None
+    assert entry.not_before - timezone.now() <= timedelta(seconds=LONGEST_WAIT_S)
+
+
+def test_the_longest_wait_is_the_longest_delay_of_a_retry() -> None:
+    assert decide_retry(Failure.OWED, 100, 0.999).after_s <= LONGEST_WAIT_S
 
 
 def test_verbs_take_nothing_and_do_nothing(hand: Hand) -> None:
