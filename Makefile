@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test wire bench drain lint check alerts openapi clean lock chaos
+.PHONY: run test simulate mutants chaos wire bench drain lint check alerts openapi clean lock
 
 run: $(VENV)/run
 	@$(BIN)/python -m compileall -q config processor queueing transactions
@@ -12,6 +12,15 @@ run: $(VENV)/run
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest
+
+# The product in virtual time, with faults: SEEDS=2000 of them, or one with its trace: SEED=17
+SEEDS ?= 2000
+simulate: $(VENV)/dev
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS))
+
+# Deliberate defects, each of which the simulation must catch
+mutants: $(VENV)/dev
+	@$(BIN)/python -m tests.simulation.mutants
 
 # tshark reads our frames
 wire: $(VENV)/dev
