@@ -76,7 +76,7 @@ class Client:
                 request_id=key,
                 payment_id=uuid.UUID(int=world.random.getrandbits(128), version=4),
             )
-        except services.KeyReused:
+        except (services.KeyReused, services.LinkUnavailable):
             return
         except _AWAY:
             return

@@ -28,6 +28,14 @@ def install(tables: Tables) -> None:
         answer_timeout_s=5.0,
         echo_interval_s=10.0,
         echo_timeout_s=3.0,
+        failback_s=60.0,
+        store_and_forward=True,
+        breaker_failures=5,
+        breaker_rate=50,
+        breaker_volume=20,
+        breaker_window_s=60.0,
+        breaker_open_s=15.0,
+        breaker_successes=2,
         endpoints=["10.0.0.1 7000"],
     )
     tables.one["lease"] = Row(
@@ -35,6 +43,7 @@ def install(tables: Tables) -> None:
     )
     tables.one["status"] = Row(
         link="bank", epoch=0, version=0, up=False, state="closed", cause="", since=None, last_cut_over="",
+        breaker="closed", breaker_since=None, down_since=None,
         business_date=tables.now().date(),
     )  # fmt: skip
 
@@ -97,8 +106,14 @@ def _file_orphans(t: Tables, p: Parameters) -> Sequence[Row]:
 def _status(t: Tables, p: Parameters) -> Sequence[Row]:
     status = t.one["status"]
     if status.epoch <= p["epoch"]:
-        names = ("epoch", "version", "up", "state", "cause")
-        t.one["status"] = status.changed(since=t.now(), **{name: p[name] for name in names})
+        names = ("epoch", "version", "up", "state", "cause", "breaker")
+        went_down = status.down_since if not status.up and status.down_since else t.now()
+        t.one["status"] = status.changed(
+            since=t.now(),
+            down_since=None if p["up"] else went_down,
+            breaker_since=status.breaker_since if status.breaker == p["breaker"] else t.now(),
+            **{name: p[name] for name in names},
+        )
     return []
 
 
@@ -155,8 +170,16 @@ def _live(t: Tables, p: Parameters) -> Sequence[Row]:
     status, lease = t.one["status"], t.one["lease"]
     alive = lease.renewed_at > t.now() - timedelta(seconds=links._ALIVE_S)
     up = status.up and status.epoch == lease.epoch and not lease.released and alive
-    names = ("version", "business_date", "since", "state", "cause")
-    return [Row(up=up, **{name: getattr(status, name) for name in names})]
+    names = ("version", "business_date", "since", "state", "cause", "breaker")
+    since = lease.renewed_at if status.up else status.down_since
+    down_s = 0.0 if up else since and (t.now() - since).total_seconds()
+    breaker_s = (t.now() - status.breaker_since).total_seconds() if status.breaker_since else 0.0
+    facts = {name: getattr(status, name) for name in names}
+    return [Row(up=up, down_s=down_s, breaker_s=breaker_s, **facts)]
+
+
+def _breaker(t: Tables, p: Parameters) -> Sequence[Row]:
+    return [Row(breaker=t.one["status"].breaker)]
 
 
 def _journal(t: Tables, p: Parameters) -> Sequence[Row]:
@@ -167,6 +190,7 @@ _STATEMENTS: Final[dict[str, Model]] = {
     sql.FILE: _file,
     sql.FILE_ORPHANS: _file_orphans,
     sql.STATUS: _status,
+    sql.BREAKER: _breaker,
     sql.CUT_OVER: _cut_over,
     sql.DRAW_STANS.format(sequence=SEQUENCE): _draw_stans,
     sql.JOURNAL: _journal,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.simulation.queue_model import enqueue
 from tests.simulation.tables import Model, Parameters, Row, Tables
-from transactions import ending, filed, forwarding, journal, recovery, selectors, settling, store, strays
+from transactions import ending, filed, forwarding, journal, missing, recovery, selectors, settling, store, strays
 
 #: the highest STAN; a seed may begin just below it (M10)
 HIGHEST_STAN: Final = 999_999
@@ -154,6 +154,18 @@ def _unfinished(t: Tables, p: Parameters) -> Sequence[Row]:
     return [Row(unsettled=unsettled, ready=ready, dispatched=dispatched)]
 
 
+def _open_payments(t: Tables, p: Parameters) -> Sequence[Row]:
+    owed = {entry.payment_id for entry in t.entries.values()}
+    found = sorted(row.id for row in t.payments.values() if row.ended_at is None and row.id > p["after"])
+    return [Row(id=i, is_missing=i not in owed) for i in found[: p["limit"]]]
+
+
+def _undone_by_nobody(t: Tables, p: Parameters) -> Sequence[Row]:
+    owed = {(entry.payment_id, entry.reverses) for entry in t.entries.values() if entry.kind == "reversal"}
+    undone = [row for row in t.attempts.values() if row.undoing == "open" and (row.payment_id, row.number) not in owed]
+    return [Row(payment_id=row.payment_id, number=row.number) for row in undone]
+
+
 def _nothing(t: Tables, p: Parameters) -> Sequence[Row]:
     """The journal's rows and the ping to waiting clients decide nothing."""
     return []
@@ -187,6 +199,8 @@ _STATEMENTS: Final[dict[str, Model]] = {
     strays._CANDIDATES: _candidates,
     forwarding._DRAW_STANS.format(sequence=SEQUENCE): _draw_stans,
     recovery._UNFINISHED: _unfinished,
+    missing._OPEN: _open_payments,
+    missing._UNDONE_BY_NOBODY: _undone_by_nobody,
     journal._INSERT: _nothing,
     ending._NOTIFY: _nothing,
 }

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from processor import statements as link_sql
@@ -196,9 +196,16 @@ def _owe(t: Tables, p: Parameters) -> Sequence[Row]:
     reborn = {"state": "ready", "kind": "reversal", "priority": sql.REVERSAL_PRIORITY, "takes": 0, "unsent_tries": 0}
     return _change(
         t,
-        [entry for entry in _where(t, state="answered") if entry.id in owing],
+        [entry for entry in _where(t, state=p["state"]) if entry.id in owing],
         lambda entry: {**cleared, **reborn, "reverses": owing[entry.id], "owed_since": t.now()},
     )
+
+
+def _hold_beside(t: Tables, p: Parameters) -> Sequence[Row]:
+    names = ("payment_id", "link", "kind", "attempt", "priority", "request_id")
+    facts = {name: p[name] for name in names}
+    _insert(t, **facts, reverses=None, state="held", takes=0, held_reason=p["reason"], expires_at=p["send_before"])
+    return []
 
 
 def _owe_beside(t: Tables, p: Parameters) -> Sequence[Row]:
@@ -225,7 +232,7 @@ def _wait(t: Tables, p: Parameters) -> Sequence[Row]:
     cleared = {"frame": None, "match_key": None, "taken_at": None, "suspicions": 0}
 
     def later(entry: Row) -> dict[str, Any]:
-        not_before = times[entry.id] and min(times[entry.id], t.now() + timedelta(seconds=sql.LONGEST_WAIT_S))
+        not_before = times[entry.id] and min(times[entry.id], t.now() + p["longest"])
         return {**cleared, "state": "waiting" if not_before else "ready", "not_before": not_before}
 
     return _change(t, waiting, later)
@@ -295,6 +302,7 @@ _STATEMENTS: Final[dict[str, Model]] = {
     lanes._FORGET_EMPTY: _forget_empty,
     sql.OWE: _owe,
     sql.OWE_BESIDE: _owe_beside,
+    sql.HOLD_BESIDE: _hold_beside,
     sql.WAIT: _wait,
     sql.WAKE: _wake,
     sql.HOLD: _hold,

@@ -228,7 +228,7 @@ class _LeaseConnection:
 def _put_clocks(put: Put) -> None:
     from django.utils import timezone  # noqa: PLC0415
 
-    from processor import filing, lease, session  # noqa: PLC0415
+    from processor import filing, holder, lease, session  # noqa: PLC0415
     from processor.link.events import Moment  # noqa: PLC0415
     from queueing import queue  # noqa: PLC0415
 
@@ -244,6 +244,7 @@ def _put_clocks(put: Put) -> None:
     put(session, "_now", lambda: Moment(Stage.current.world.now, now()))
     put(session, "datetime", SimpleNamespace(now=now))
     put(session, "time", clock)
+    put(holder, "time", clock)
     put(queue, "time", clock)
     put(lease, "boottime", boottime)
 
@@ -252,7 +253,7 @@ def _put_the_rest(put: Put) -> None:
     from processor import holder, lease, links  # noqa: PLC0415
     from processor.keys.store import LinkKeys  # noqa: PLC0415
     from queueing import doorbell  # noqa: PLC0415
-    from transactions import forwarding, services, settling  # noqa: PLC0415
+    from transactions import forwarding, missing, services, settling  # noqa: PLC0415
 
     def roll() -> float:
         return Stage.current.world.random.random()
@@ -268,6 +269,8 @@ def _put_the_rest(put: Put) -> None:
     put(services, "is_full", lambda *_: False)
     put(lease, "holder_name", lambda: Stage.current.world.acting.name)
     put(links, "_remembered", Forgetful())
+    put(links, "_remembered_live", Forgetful())
+    put(missing, "_looked_up_to", missing._FIRST)
     put(forwarding, "_alone", OfProcess("alone"))
     put(forwarding, "_low_waters", OfProcess("low_waters"))
 
