@@ -366,3 +366,85 @@ def test_a_retry_is_rung_for_when_it_is_due(hand: Hand, rings: list[tuple[str, f
     ((queue, seconds),) = rings
     assert queue == "forward"
     assert 0.5 < seconds < 1.5
+
+
+class TestM7AfterATakeover:
+    def test_an_original_the_host_does_not_have_is_asked_for_twice(self, hand: Hand) -> None:
+        payment = hand.accept()
+        hand.silence(hand.take()[0], "taken_over")
+        (first,) = hand.take()
+        hand.answer(first, "25")
+        assert status_of(payment) == "reversing"
+
+        (again,) = due(hand)
+        hand.answer(again, "25")
+
+        assert on_the_wire(again) == ("0421", on_the_wire(first)[1])
+        assert status_of(payment) == "reversed"
+
+
+def cut_over(hand: Hand) -> None:
+    """The host's business date moves on."""
+    hand.run(lambda store: store.cut_over("1121000000:000001"))
+
+
+def test_a_cut_over_in_mid_flight_keeps_the_originals_date(hand: Hand) -> None:
+    payment = hand.accept()
+    (taken,) = hand.take()
+    cut_over(hand)
+
+    hand.silence(taken)
+    (reversal,) = hand.take()
+    hand.silence(reversal)
+    (repeat,) = due(hand)
+    hand.answer(repeat)
+    following = hand.accept()
+    hand.answer(hand.take()[0])
+
+    dates = dict(Attempt.objects.filter(payment_id=payment.id).values_list("kind", "business_date"))
+    assert dates["request"] == dates["reversal"]
+    assert Attempt.objects.get(payment_id=following.id).business_date == dates["request"] + timedelta(days=1)
+
+
+@pytest.mark.parametrize("code", ["12", "30", "57"])
+def test_a_reversal_the_host_refuses_waits_for_a_person_and_stops_no_other(hand: Hand, code: str) -> None:
+    payment = hand.accept()
+    hand.silence(hand.take()[0])
+    hand.answer(hand.take()[0], code)
+    sibling = hand.accept()
+
+    (taken,) = due(hand)
+    hand.answer(taken)
+
+    entry = QueueEntry.objects.get()
+    assert (status_of(payment), payment.reason) == ("on_hold", "reversal_refused")
+    assert (entry.kind, entry.state, entry.held_reason) == ("reversal", "held", "reversal_refused")
+    assert status_of(sibling) == "approved"
+
+
+def test_a_duplicate_on_a_first_write_is_no_success_and_on_a_repeat_it_is(hand: Hand) -> None:
+    payment = hand.accept()
+    hand.answer(hand.take()[0], "94")
+    assert (status_of(payment), payment.reason) == ("reversing", "duplicate_refused")
+
+    hand.answer(hand.take()[0], "94")
+    assert status_of(payment) == "reversing"
+    hand.answer(due(hand)[0], "94")
+
+    assert status_of(payment) == "reversed"
+
+
+def test_a_late_approval_of_the_first_attempt_after_the_second_was_approved(hand: Hand) -> None:
+    payment = hand.accept()
+    (first,) = hand.take()
+    hand.answer(first, "91")
+    hand.answer(due(hand)[0])
+
+    hand.stray(first)
+    (reversal,) = hand.take()
+    hand.answer(reversal)
+
+    assert (status_of(payment), payment.accepted_attempt) == ("approved", 2)
+    undone = Attempt.objects.get(payment_id=payment.id, number=1)
+    assert (undone.outcome, undone.undoing) == ("approved", "accepted")
+    assert not QueueEntry.objects.exists()

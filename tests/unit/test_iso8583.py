@@ -226,8 +226,15 @@ class TestWhatAnAnswerMeans:
 
     @pytest.mark.parametrize(
         "field_54",
-        ["", "x" * 18, "12", "1002360X000000123456", "1002999C000000123456"]
-        + ["00136000000012345²", "1\x0002360C00000012345", "1\x0002360C000000123456"],
+        [
+            "",
+            "x" * 18,
+            "12",
+            "1002360X000000123456",
+            "1002999C000000123456",
+            "00136000000012345²",
+            "1\x0002360C000000123456",
+        ],
     )
     def test_an_unreadable_balance_is_none(self, field_54: str) -> None:
         assert read_answer(answered(f54=field_54), attempt(), instruction(), BANK, []).balances == ()
