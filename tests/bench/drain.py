@@ -101,7 +101,7 @@ def _drain(stack: Stack, payments: int, groups: Groups) -> None:
 def _check(stack: Stack, payments: int) -> None:
     """Everything was approved, and no lane was overtaken in."""
     with psycopg.connect(stack.database_url, autocommit=True) as asking:
-        statuses = dict(asking.execute(_STATUSES).fetchall())
+        statuses: dict[str, int] = dict(asking.execute(_STATUSES).fetchall())
         assert statuses == {"approved": payments}, statuses
         in_lanes, overtaken = (asking.execute(query).fetchone() for query in (_IN_LANES, _OVERTAKEN))
     assert in_lanes == (len(range(0, payments, 10)),), in_lanes
