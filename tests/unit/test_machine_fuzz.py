@@ -150,15 +150,12 @@ def received(session: Session) -> st.SearchStrategy[bytes]:
     return st.one_of(frames, frames, frames, frames.flatmap(damaged), st.binary(max_size=20))
 
 
-@every_link
 @every_state
-def test_whatever_comes_every_message_ends_once_and_nothing_breaks(
-    state: State, dialect: Dialect, framing: str
-) -> None:
-    @settings(max_examples=25)
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        session = session_in(state, dialect, framing)
+def test_whatever_comes_every_message_ends_once_and_nothing_breaks(state: State) -> None:
+    @settings(max_examples=60)
+    @given(st.sampled_from(LINKS), st.data())
+    def check(link: tuple[Dialect, str], data: st.DataObject) -> None:
+        session = session_in(state, *link)
         for chunk in data.draw(st.lists(received(session), max_size=8)):
             events = session.receive(chunk)
             session.tick(data.draw(st.sampled_from([0, 0, 0, 3, 31])))
