@@ -143,6 +143,8 @@ class Way:
         self._target = target
         self._framing = wire.proxy.framing(wire.proxy.dialect.max_body)
         self._is_framed = True
+        #: the connection is about to be reset: nothing may follow half a frame
+        self._is_cut = False
         #: (when, bytes), in order
         self._line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -156,8 +158,7 @@ class Way:
                 return
             self._proxy.journal.bytes(self._wire.number, self._direction, len(received))
             await self._wait_until_reading()
-            if not self._proxy.settings.swallows(self._direction):
-                self._take(received)
+            self._take(received)
 
     async def deliver(self) -> None:
         """Write what is due."""
@@ -246,10 +247,13 @@ class Way:
 
     def _send(self, frame: bytes) -> None:
         settings = self._proxy.settings
+        if settings.swallows(self._direction) or self._is_cut:
+            return
         late_by = settings.latency_s + settings.jitter_s * self._proxy.dice.random()
         self._line.put_nowait((asyncio.get_running_loop().time() + late_by, frame))
 
     def _send_and_reset(self, frame: bytes) -> None:
+        self._is_cut = True
         self._target.write(frame)
         asyncio.get_running_loop().call_later(0.01, self._wire.reset, "rule")
 

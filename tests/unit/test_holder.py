@@ -9,7 +9,8 @@ from processor.holder import Holder
 
 
 def test_a_configuration_that_cannot_be_read_is_read_again() -> None:
-    answers: list[Any] = [OperationalError("terminating connection"), OperationalError("starting up"), "the config"]
+    read: Any = object()
+    answers: list[Any] = [OperationalError("terminating connection"), OperationalError("starting up"), read]
 
     def read_config() -> Any:
         answer = answers.pop(0)
@@ -19,4 +20,5 @@ def test_a_configuration_that_cannot_be_read_is_read_again() -> None:
 
     holder = Holder("bank", cast("Any", None), cast("Any", None), read_config, drain_s=0)
 
-    assert asyncio.run(holder._load_config()) == "the config"
+    assert asyncio.run(holder._load_config()) == read
+    assert not answers
