@@ -68,18 +68,23 @@ class Candidate:
         self._seen: tuple[int, int] | None = None
         self._seen_since = 0.0
 
-    def look(self, connection: "psycopg.Connection[Any]", now: float) -> Grant | None:
-        """Look once at the lease, at BOOTTIME `now`; returns the grant when it is ours."""
+    def look(self, connection: "psycopg.Connection[Any]", clock: Callable[[], float]) -> Grant | None:
+        """Look once at the lease; returns the grant when it is ours.
+
+        What it sees is as old as the question and as new as the answer, and this process may have been stopped
+        between them: a lease was first seen after its answer, and is seen again before the next question.
+        """
+        asked = clock()
         row = connection.execute(sql.LOOK_AT_LEASE, {"link": self._link}).fetchone()
         if row is None:
             return None
         if (row.epoch, row.renewals) != self._seen:
-            self._seen, self._seen_since = (row.epoch, row.renewals), now
-        if not row.released and now - self._seen_since < TTL_S + MARGIN_S:
+            self._seen, self._seen_since = (row.epoch, row.renewals), clock()
+        if not row.released and asked - self._seen_since < TTL_S + MARGIN_S:
             return None
         parameters = {"link": self._link, "holder": self._holder, "epoch": row.epoch, "renewals": row.renewals}
         granted = connection.execute(sql.GRANT, parameters).fetchone()
-        return granted and Grant(self._link, granted.epoch, self._holder, now + TTL_S - MARGIN_S)
+        return granted and Grant(self._link, granted.epoch, self._holder, asked + TTL_S - MARGIN_S)
 
 
 def acquire(url: str, link: str, keep_waiting: Callable[[], None]) -> Grant:
@@ -91,7 +96,7 @@ def acquire(url: str, link: str, keep_waiting: Callable[[], None]) -> Grant:
             keep_waiting()
             try:
                 connection = connection or connect(url)
-                if grant := candidate.look(connection, boottime()):
+                if grant := candidate.look(connection, boottime):
                     return grant
             except psycopg.Error as error:
                 _log.warning("lease.database_away", link=link, error=type(error).__name__)

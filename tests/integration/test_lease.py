@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -31,55 +32,67 @@ def renew() -> None:
 
 
 def test_a_lease_nobody_ever_held_is_granted_at_once(database_connection: Any) -> None:
-    grant = holder("a").look(database_connection, now=100.0)
+    grant = holder("a").look(database_connection, lambda: 100.0)
 
     assert grant == Grant("bank", 1, "a", 100.0 + lease.TTL_S - lease.MARGIN_S)
 
 
 def test_a_lease_that_is_renewed_is_never_taken_over(database_connection: Any) -> None:
-    holder("a").look(database_connection, 0)
+    holder("a").look(database_connection, lambda: 0)
     standby = holder("b")
 
     for second in range(60):
-        assert standby.look(database_connection, float(second)) is None
+        assert standby.look(database_connection, partial(float, second)) is None
         renew()
 
 
 def test_one_seen_unrenewed_for_its_time_and_a_margin_is(database_connection: Any) -> None:
-    holder("a").look(database_connection, 0)
+    holder("a").look(database_connection, lambda: 0)
     standby = holder("b")
 
-    assert standby.look(database_connection, 10.0) is None
-    assert standby.look(database_connection, 16.4) is None
-    grant = standby.look(database_connection, 16.5)
+    assert standby.look(database_connection, lambda: 10.0) is None
+    assert standby.look(database_connection, lambda: 16.4) is None
+    grant = standby.look(database_connection, lambda: 16.5)
 
     assert grant is not None
     assert grant.epoch == 2
 
 
+def test_a_standby_stopped_while_it_asks_has_seen_nothing_of_that_time(database_connection: Any) -> None:
+    holder("a").look(database_connection, lambda: 0)
+    standby, times = holder("b"), iter([1.0, 60.0])
+
+    assert standby.look(database_connection, lambda: next(times)) is None
+    renew()
+    times = iter([60.5, 200.0])
+    assert standby.look(database_connection, lambda: next(times)) is None
+    assert standby.look(database_connection, lambda: 200.5) is None
+    assert standby.look(database_connection, lambda: 206.5) is not None
+
+
 def test_how_old_the_renewal_looks_to_the_database_does_not_matter(database_connection: Any) -> None:
-    holder("a").look(database_connection, 0)
+    holder("a").look(database_connection, lambda: 0)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE processor_lease SET renewed_at = renewed_at - interval '3 days'")
 
-    assert holder("b").look(database_connection, 1.0) is None
+    assert holder("b").look(database_connection, lambda: 1.0) is None
 
 
 def test_a_released_lease_is_granted_at_once(database_connection: Any) -> None:
-    grant = holder("a").look(database_connection, 0)
+    grant = holder("a").look(database_connection, lambda: 0)
     assert grant is not None
     Keeper(settings.DATABASE_DIRECT_URL, grant, lambda _: None, lambda _: None).release()
 
-    assert holder("b").look(database_connection, 0.1) is not None
+    assert holder("b").look(database_connection, lambda: 0.1) is not None
 
 
 def test_of_two_standbys_one_gets_it(database_connection: Any) -> None:
     first, second = holder("b"), holder("c")
-    holder("a").look(database_connection, 0)
+    holder("a").look(database_connection, lambda: 0)
     for standby in (first, second):
-        standby.look(database_connection, 1.0)
+        standby.look(database_connection, lambda: 1.0)
 
-    grants = [standby.look(database_connection, 9.0) for standby in (first, second)]
+    grants = [standby.look(database_connection, lambda: 9.0) for standby in (first, second)]
 
     assert [grant is not None for grant in grants] == [True, False]
 
@@ -90,7 +103,7 @@ class TestTheKeeper:
         return []
 
     def keeper(self, lost: list[str], connection: Any, changed: Any = lambda _: None) -> Keeper:
-        grant = holder("a").look(connection, lease.boottime())
+        grant = holder("a").look(connection, lease.boottime)
         assert grant is not None
         return Keeper(settings.DATABASE_DIRECT_URL, grant, lost.append, changed)
 

@@ -116,7 +116,7 @@ class LinkWorker:
     def _look(self) -> None:
         world = self._seed.world
         try:
-            grant = self._candidate.look(lease.connect(""), world.boottime())
+            grant = self._candidate.look(lease.connect(""), world.boottime)
         except _AWAY:
             grant = None
         if grant:
