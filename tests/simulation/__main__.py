@@ -28,6 +28,7 @@ def main() -> int:
 
 def _one(number: int, *, tracing: bool) -> int:
     stage.configure()
+    sys.unraisablehook = lambda _: None  # as in `run`, for what is thrown away at the end
     from tests.simulation.run import run_seed  # noqa: PLC0415  (needs Django)
 
     result = run_seed(number, tracing=tracing)

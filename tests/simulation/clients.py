@@ -102,7 +102,7 @@ def some_order(seed: "Seed", ending: str) -> services.Order:
     )
     return services.Order(
         operation=operation,
-        amount_minor=int(f"{dice.randrange(1, 9000)}{ending}"),
+        amount_minor=int(f"{dice.randrange(1, seed.highest_amount)}{ending}"),
         currency="IDR",
         source_account="1000000001",
         destination_account="2000000002",

@@ -24,6 +24,9 @@ class Faults:
         few = self._dice.choice([0, 1, 2, 3, 4, 6])
         self._lasting = self._dice.sample(sorted(_LASTING), few)
         self._sudden = self._dice.sample(sorted(_SUDDEN), self._dice.choice([0, 1, 2, 3]))
+        for name in seed.forced:
+            wanted = self._lasting if name in _LASTING else self._sudden
+            wanted += [name] if name not in wanted else []
         self._bad_amounts = self._dice.choice([0.0, 0.0, 0.3])
 
     def ending(self) -> str:
@@ -67,7 +70,7 @@ class Faults:
         seed.host.bugs = Bugs()
         seed.network.weather = Weather()
         stage, bells = seed.stage, seed.bells
-        stage.slowest_s, stage.loses, stage.loses_acknowledgement = 0.01, 0.0, 0.0
+        stage.slowest_s, stage.loses, stage.loses_acknowledgement, stage.arrives_late = 0.01, 0.0, 0.0, 0.0
         bells.loses, bells.doubles, bells.slowest_s = 0.0, 0.0, 0.02
         for client in seed.clients:
             client.other_bodies = client.lost_answers = client.cancels = client.retries = 0.0
@@ -132,6 +135,7 @@ _LASTING: Final[dict[str, _Fault]] = {
     "host: refuses sign-on": _host(refuses_sign_on=0.5),
     "host: silent to echoes": _host(silent_echo=0.4),
     "host: answers on another session": _host(answers_elsewhere=0.7, late=0.3),
+    "host: works late": _host(works_late=0.3),
     "host: answers again later": _host(answers_again=0.4),
     "network: slow": _weather(slowest_s=1.5),
     "network: slices": _weather(slices=0.5),
@@ -142,6 +146,7 @@ _LASTING: Final[dict[str, _Fault]] = {
     "kernel: jams": _weather(jams=0.3),
     "kernel: stops before send": _weather(pauses_in_send=0.05),
     "database: slow": _stage(slowest_s=0.8),
+    "database: statements arrive late": _stage(arrives_late=0.1),
     "database: loses transactions": _stage(loses=0.1),
     "database: loses acknowledgements": _stage(loses_acknowledgement=0.1),
     "broker: loses rings": _bells(loses=0.7),

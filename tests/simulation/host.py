@@ -55,6 +55,8 @@ class Bugs:
     silent_echo: float = 0.0
     #: answers whose connection has gone come on the next one
     answers_elsewhere: float = 0.0
+    #: a request is worked on late, maybe after its connection and its reversal; its answer comes all the same
+    works_late: float = 0.0
     #: an answer comes again, much later
     answers_again: float = 0.0
 
@@ -77,6 +79,10 @@ class Host:
         self.bugs = Bugs()
         self.journal = Lines()
         self.business_date = world.database_wall().date()
+        #: when what was worked on late is answered once more
+        self.insists_at = 0.0
+        #: STAN and field 7 of what was worked on late
+        self.late: set[tuple[str | None, str | None]] = set()
         self._world = world
         self._client_waits_s = client_waits_s
         self._switch = Switch(BANK, Books(None), HostKeys(mac=MAC_KEY))
@@ -132,6 +138,39 @@ class Host:
         except DecodeError as error:
             self.journal.note(session.number, "unreadable", bytes=len(body), why=str(error))
             return
+        if message.mti[1:3] in ("10", "20") and self._world.chance(self.bugs.works_late):
+            self._world.fault("the host works late")
+            self.late.add((message.get(11), message.get(7)))
+            delay = self._world.between(0.0, 2 * self._client_waits_s)
+            self._world.after(delay, None, lambda: self._work_late(session, body, message))
+            return
+        self._work(session, body, message)
+
+    def _work_late(self, session: HostSession, body: bytes, message: Message) -> None:
+        current = self.session
+        if current is None or not current.is_open or not current.desk.signed_on:
+            self._world.after(1.0, None, lambda: self._work_late(session, body, message))
+            return
+        decision = self._switch.handle(message, Desk(signed_on=True))
+        self.journal.message(session.number, "in", body, message, self.business_date, decision.effect)
+        self._world.log(f"host works late on {message.mti} {message.get(11)} does [{decision.effect}]")
+        if decision.answer is not None:
+            self._answer(current, Behaviour.ANSWER, decision.answer)
+            self._insist(decision.answer)
+
+    def _insist(self, answer: Message) -> None:
+        """Once more when all has healed: of an approval after its reversal only its answer can tell (M6)."""
+        when = max(self._world.now + 1.0, self.insists_at)
+
+        def again() -> None:
+            if self.session and self.session.is_open and self.session.desk.signed_on:
+                self._answer(self.session, Behaviour.ANSWER, answer)
+            else:
+                self._insist(answer)
+
+        self._world.at(when, None, again)
+
+    def _work(self, session: HostSession, body: bytes, message: Message) -> None:
         decision = self._decide(session, message)
         self.journal.message(session.number, "in", body, message, self.business_date, decision.effect)
         self._world.log(f"host reads {message.mti} {message.get(11)} does [{decision.effect}]")

@@ -172,8 +172,21 @@ def m7_no_reversal_overtakes_its_original(seed: "Seed") -> Iterator[str]:
             continue
         if line["mti"][1] == "4" and "original" in line:
             reversed_before.add((line["original"][4:10], line["original"][10:20]))
-        elif line["mti"] in _ONCE and (line["stan"], line["transmitted"]) in reversed_before:
+            continue
+        key = line.get("stan"), line.get("transmitted")
+        if line["mti"] in _ONCE and key in reversed_before and key not in seed.host.late:
             yield f"the request {line['stan']} came after its reversal"
+
+
+def an_answer_is_its_own(seed: "Seed") -> Iterator[str]:
+    """The reference that an attempt has of the host is one that the host gave to it, and to no other."""
+    given: dict[tuple[str, str, str], set[str]] = {}
+    for line in seed.host.journal.lines:
+        if line["what"] == "out" and "rrn" in line:
+            given.setdefault(checks.identity(line), set()).add(line["rrn"])
+    for key, attempt in seed.tables.attempts.items():
+        if attempt.host_rrn and attempt.host_rrn not in given.get(checks._identity_of(attempt), ()):
+            yield f"attempt {key[1]} of {key[0]} has the reference of another answer"
 
 
 def m12_what_is_unsent_was_not_written(seed: "Seed") -> Iterator[str]:
@@ -256,6 +269,7 @@ CHECKS: Final[Sequence[Check]] = (
     f2_no_byte_of_an_old_epoch,
     m1_m2_every_write_has_its_own_intent,
     m7_no_reversal_overtakes_its_original,
+    an_answer_is_its_own,
     m12_what_is_unsent_was_not_written,
     m13_no_request_is_written_late,
 )

@@ -45,7 +45,6 @@ def enqueue(t: Tables, payment_id: Any, p: Parameters) -> None:
     lane = p["lane_key"]
     if lane is not None:
         t.lanes[lane] = t.lanes.get(lane, 0) + 1
-    blocked = lane is not None and t.lanes[lane] > 1
     _insert(
         t,
         payment_id=payment_id,
@@ -53,7 +52,7 @@ def enqueue(t: Tables, payment_id: Any, p: Parameters) -> None:
         kind=p["kind"],
         lane=lane,
         priority=p["priority"],
-        state="blocked" if blocked else "ready",
+        state="blocked" if t.lanes.get(lane, 0) > 1 else "ready",
         expires_at=p["send_before"],
         pin=p["pin"],
         request_id=p["request_id"],
@@ -267,14 +266,13 @@ def _lock(statement: str, parameters: Parameters) -> Model | None:
     if "payment_id" in parameters:
         return lambda t, p: _by_id(_where(t, payment_id=p["payment_id"]), p)
     if "link" in parameters:
-        return lambda t, p: _by_id([e for e in _where(t, state="dispatched", link=p["link"]) if _is_other(e, p)], p)
+        known = parameters["version"]
+        return lambda t, p: _by_id(
+            [e for e in _where(t, state="dispatched", link=p["link"]) if known is None or e.frame_version != known], p
+        )
     return lambda t, p: _by_id(
         [e for e in t.entries.values() if e.state in _NOT_TAKEN and _is_over(e.expires_at, t.now())], p
     )
-
-
-def _is_other(entry: Row, p: Parameters) -> bool:
-    return p["version"] is None or entry.frame_version != p["version"]
 
 
 def _by_id(entries: list[Row], p: Parameters) -> Sequence[Row]:

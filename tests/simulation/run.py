@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 from unittest.mock import patch
@@ -19,11 +19,11 @@ def run_seed(number: int, *, tracing: bool = False) -> Result:
         return Seed(number, tracing=tracing).run()
 
 
-def run_seeds(numbers: Iterable[int]) -> Iterator[Result]:
-    """Run several."""
+def run_seeds(numbers: Iterable[int], forced: Sequence[str] = ()) -> Iterator[Result]:
+    """Run several; `forced` faults are in each of them."""
     with _quiet(), curtain():
         for count, number in enumerate(numbers):
-            yield Seed(number).run()
+            yield Seed(number, forced=forced).run()
             if count % _COLLECT_EVERY == 0:
                 gc.collect()
 

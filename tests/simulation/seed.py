@@ -1,7 +1,7 @@
 """One seed: a stage, its actors, its faults, from the first payment to the last check."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from unittest.mock import patch
@@ -40,7 +40,9 @@ class Result:
 class Seed:
     """Everything that a seed decides."""
 
-    def __init__(self, number: int, *, tracing: bool = False) -> None:
+    def __init__(self, number: int, *, tracing: bool = False, forced: Sequence[str] = ()) -> None:
+        #: faults that this seed has whatever the dice say
+        self.forced = forced
         self.world = World(number, tracing=tracing)
         self.tables = Tables(self.world.database_wall, lambda: self.world.now, self.world.log)
         self.stage = Stage(self.world, self.tables)
@@ -48,6 +50,7 @@ class Seed:
         payments_model.install(self.tables)
         link_model.install(self.tables)
         self.host = Host(self.world, self.tables.one["link"].answer_timeout_s)
+        self.host.insists_at = _BUSY_S + 12.0
         self.network = Network(self.world, self.host)
         self.problems: list[str] = []
         self.framed: list[Frame] | None = None
@@ -61,6 +64,8 @@ class Seed:
         self.recoverer = workers_of(self, "recover", 1)[0]
         self.link_workers = [LinkWorker(self, "link-a"), LinkWorker(self, "link-b")]
         self.clients = [Client(self, number) for number in range(1, dice.choice([1, 2, 3]) + 1)]
+        #: in some seeds many payments are of the same amount: nothing but STAN and field 7 tells them apart
+        self.highest_amount = dice.choice([3, 9000])
         self.faults = Faults(self)
 
     def run(self) -> Result:

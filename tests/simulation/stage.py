@@ -1,7 +1,6 @@
-"""Puts the product's own code on the simulation's stage: its clocks, dice, database and doorbell are ours.
+"""Puts the product on the simulation's stage: its clocks, dice, database and doorbell are ours.
 
-Owns every patch of the product's modules; they last for the process. What is patched is where the product
-touches the world, never a rule of its own.
+Owns every patch of the product; patched is where it touches the world, never a rule of its own.
 """
 
 import asyncio
@@ -44,6 +43,8 @@ class Stage:
     #: chance that a statement or commit fails unseen, and that only its acknowledgement does
     loses: float = 0.0
     loses_acknowledgement: float = 0.0
+    #: chance that a holder's statement is held up on its way, also beyond its sender's lease (F1)
+    arrives_late: float = 0.0
     #: the database answers nobody until then
     away_until: float = 0.0
     #: processes cut off from the database
@@ -205,7 +206,8 @@ async def _from_afar(stage: Stage, statement: str, parameters: Any) -> _AsyncCur
             found = None
         world.after(stage.latency(), actor, lambda: acknowledge(found))
 
-    world.after(2.0 if away else stage.latency(), None, commit)
+    late = world.between(2.0, 12.0) if world.chance(stage.arrives_late) else 0.0
+    world.after(2.0 if away else late + stage.latency(), None, commit)
     return _AsyncCursor(await acknowledged)
 
 
@@ -215,14 +217,12 @@ class _LeaseConnection:
     def execute(self, statement: str, parameters: Any) -> _Cursor:
         return _Cursor(_alone(Stage.current, statement, parameters, psycopg.OperationalError))
 
-    def close(self) -> None:
-        """Nothing to close."""
+    def close(self) -> None: ...
 
     def __enter__(self) -> "_LeaseConnection":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        return None
+    def __exit__(self, *_: object) -> None: ...
 
 
 def _put_clocks(put: Put) -> None:
