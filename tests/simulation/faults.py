@@ -38,11 +38,11 @@ class Faults:
         world = self._seed.world
         begins = world.between(0.0, 5.0)
         while begins < until:
-            ends = begins + world.between(3.0, 15.0)
+            ends = min(until, begins + world.between(3.0, 15.0))
             world.at(begins, None, self._begin)
             for name in self._sudden:
                 world.at(world.between(begins, ends), None, lambda name=name: self._strike(name))  # type: ignore[misc]
-            world.at(min(ends, until), None, self._calm)
+            world.at(ends, None, self._calm)
             begins = ends + world.between(1.0, 8.0)
 
     def heal(self) -> None:
