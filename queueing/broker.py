@@ -9,11 +9,28 @@ from typing import Any, Final
 from celery import current_app
 from kombu import Queue
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel, Transport
 
 _DELIVERY_LIMIT: Final = 20
 _QUORUM: Final = {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
 _RETRY_ONCE: Final = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 _PATIENCE_S: Final = 5
+
+
+class _RingChannel(Channel):
+    """A Redis channel whose broker may vanish while rings are in hand: they are lost, and rung again (Q1).
+
+    Kombu would put them back as it closes, and acknowledge them on the closed channel: both end the worker.
+    """
+
+    do_restore = False
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001  (kombu's)
+        if not self.closed:
+            super().basic_ack(delivery_tag, multiple)
+
+
+Transport.Channel = _RingChannel
 
 
 def queue_of(name: str) -> Queue:
