@@ -29,6 +29,7 @@ from tests.faults.journal import overtaken_bytes
 from tests.faults.load import Clients
 from tests.faults.services import Services, services
 from tests.faults.stack import ProxiedFerry
+from tests.stack import wait_until
 
 _OURS: Final = ("web", "worker-1", "worker-2", "link-1", "link-2", "beat")
 _AT_ONCE: Final = 2
@@ -70,8 +71,9 @@ class Chaos:
         self._hurt(minutes * 60, faults)
         self._heal()
         try:
-            clients.stop(60)
             self.ferry.wait_until_up(60)
+            self._wait_until_payments_flow()
+            clients.stop(60)
             time.sleep(LATEST_ANSWER_S)
             self.ferry.wait_until_ended(_DRAIN_WITHIN_S)
             found = [*self._check(), *clients.check()]
@@ -123,6 +125,12 @@ class Chaos:
 
     def _heal(self) -> None:
         self.ferry.proxy("POST", "/heal")
+
+    def _wait_until_payments_flow(self) -> None:
+        """Payments accepted after the last fault are approved."""
+        healed = time.time()
+        statement = f"SELECT 1 FROM ({_RECOVERY}) AS paid WHERE accepted > %s LIMIT 1"
+        wait_until(lambda: self.ferry.sql(statement, healed), 60, "payments flow again")
 
     def _check(self) -> list[str]:
         found = violations(self.ferry.accounts())
