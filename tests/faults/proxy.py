@@ -6,12 +6,14 @@ Owns sockets, frames and their journal; what is done to which frame is `rules`, 
 
 import argparse
 import asyncio
+import itertools
 import random
 import signal
 import socket
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,21 +37,20 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Proxy:
     """Listens for one link and passes its connections on to one host."""
 
-    def __init__(self, upstream: tuple[str, int], dialect: str, framing: str, journal: Journal, seed: int) -> None:
+    def __init__(self, upstream: tuple[str, int], journal: Journal) -> None:
         self.upstream = upstream
-        self.dialect = DIALECTS[dialect]
-        self.framing = FRAMINGS[framing]
+        self.dialect = DIALECTS["bank-ascii87"]
+        self.framing = FRAMINGS["ascii4"]
         self.journal = journal
         self.settings = Settings()
         self.rules: list[Rule] = []
-        self.dice = random.Random(seed)
+        self.dice = random.Random(8583)
         self.wires: dict[int, Wire] = {}
-        self._connections = 0
+        self._numbers = itertools.count(1)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection to its end."""
-        self._connections += 1
-        number = self._connections
+        number = next(self._numbers)
         if self.settings.refuse:
             self.journal.note(number, "refused")
             _reset(writer)
@@ -85,9 +86,8 @@ class Proxy:
 
     def status(self) -> dict[str, Any]:
         """Return how things are."""
-        settings = {name: getattr(self.settings, name) for name in Settings.__slots__}
-        rules = [{name: getattr(rule, name) for name in Rule.__slots__} for rule in self.rules]
-        return {"connections": sorted(self.wires), "settings": settings, "rules": rules}
+        rules = [asdict(rule) for rule in self.rules]
+        return {"connections": sorted(self.wires), "settings": asdict(self.settings), "rules": rules}
 
 
 class Wire:
@@ -233,15 +233,13 @@ class Way:
 
     def _mutated(self, message: Message, changes: Mapping[str, str]) -> bytes:
         changed = {**message.fields, **{int(number): text for number, text in changes.items()}}
-        return encode(Message(message.mti, {number: text for number, text in changed.items() if text}), self._dialect)
-
-    @property
-    def _dialect(self) -> Any:
-        return self._proxy.dialect
+        return encode(
+            Message(message.mti, {number: text for number, text in changed.items() if text}), self._proxy.dialect
+        )
 
     def _read_message(self, body: bytes) -> Message | None:
         try:
-            return decode(body, self._dialect)
+            return decode(body, self._proxy.dialect)
         except CodecError:
             return None
 
@@ -296,13 +294,9 @@ def main() -> None:
     parser.add_argument("--upstream", required=True, metavar="HOST:PORT")
     parser.add_argument("--control", type=int, required=True, metavar="PORT")
     parser.add_argument("--journal", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--dialect", choices=sorted(DIALECTS), default="bank-ascii87")
-    parser.add_argument("--framing", choices=sorted(FRAMINGS), default="ascii4")
-    parser.add_argument("--seed", type=int, default=8583)
     options = parser.parse_args()
     host, _, port = options.upstream.rpartition(":")
-    journal = Journal(options.journal)
-    proxy = Proxy((host, int(port)), options.dialect, options.framing, journal, options.seed)
+    proxy = Proxy((host, int(port)), Journal(options.journal))
     asyncio.run(run(proxy, options.listen, options.control))
 
 
