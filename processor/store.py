@@ -117,11 +117,12 @@ class LinkStore:
             "version": version,
             "low": self._low_water.current(),
         }
+        # Before the question: however long the answer takes, what expires is not thought to live longer (M13).
+        now = asyncio.get_running_loop().time()
         with STAGE_SECONDS.labels("take").time():
             rows = await self._rows("take", sql.TAKE, parameters)
         taken = sorted(rows, key=lambda row: (-row.priority, row.id))
         self._low_water.saw([row.id for row in taken], limit)
-        now = asyncio.get_running_loop().time()
         return [
             Taken(
                 entry_id=row.id,

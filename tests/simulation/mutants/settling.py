@@ -70,10 +70,10 @@ def drop_a_reversal_after_three_tries(put: Put) -> None:
 
     usual = decide._owed_still
 
-    def owed_still(at: Any, roll: float, owed: Any, reason: Any, code: Any) -> Any:
+    def owed_still(command: Any, owed: Any, reason: Any, code: Any) -> Any:
         if owed.repeats >= 2 and owed.reverses:
             return e.Reversed(owed.reverses, owed.number, "99")
-        return usual(at, roll, owed, reason, code)
+        return usual(command, owed, reason, code)
 
     put(decide, "_owed_still", owed_still)
 
