@@ -75,11 +75,11 @@ $(VENV)/uv: locks/uv.txt
 
 $(VENV)/run: $(VENV)/uv locks/run.txt
 	@if test -e $(VENV)/dev; then $(MAKE) -s $(VENV)/dev; \
-	else $(BIN)/uv pip sync -q --compile-bytecode --require-hashes locks/uv.txt locks/run.txt; fi
+	else $(BIN)/uv pip sync -q --python $(BIN)/python --compile-bytecode --require-hashes locks/uv.txt locks/run.txt; fi
 	@touch $@
 
 $(VENV)/dev: $(VENV)/uv locks/dev.txt
-	@$(BIN)/uv pip sync -q --compile-bytecode --require-hashes locks/uv.txt locks/dev.txt
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --compile-bytecode --require-hashes locks/uv.txt locks/dev.txt
 	@touch $@ $(VENV)/run
 
 openapi: $(VENV)/dev
