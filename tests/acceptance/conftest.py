@@ -149,7 +149,7 @@ def ferry(tmp_path: Path, prepared: Stack) -> Iterator[Ferry]:
 @pytest.fixture
 def running(ferry: Ferry) -> Ferry:
     """Everything running, with little patience for the host."""
-    ferry.sql("UPDATE processor_link SET answer_timeout_s = %s", PATIENCE_S)
+    ferry.sql("UPDATE processor_link SET answer_timeout_s = %s, breaker_open_s = 2", PATIENCE_S)
     ferry.start("simulator", "web", "worker", "link", "beat")
     ferry.wait_until_up()
     ferry.control("PUT", "/settings", {"client_waits_s": float(PATIENCE_S)})

@@ -90,7 +90,18 @@ class Chaos:
     def _set_up(self) -> None:
         ferry = self.ferry
         ferry.prepare()
-        ferry.manage("link", "bank", "--answer-timeout", str(PATIENCE_S), "--echo-interval", "3", "--echo-timeout", "2")
+        ferry.manage(
+            "link",
+            "bank",
+            "--answer-timeout",
+            str(PATIENCE_S),
+            "--echo-interval",
+            "3",
+            "--echo-timeout",
+            "2",
+            "--breaker-open",
+            "3",
+        )
         ferry.start("simulator", "proxy", *_OURS)
         ferry.wait_until_up(60)
         ferry.control("PUT", "/settings", {"latency_s": 0.02, "jitter_s": 0.03, "client_waits_s": float(PATIENCE_S)})

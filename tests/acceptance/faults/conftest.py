@@ -16,7 +16,10 @@ _SETTINGS = {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "CACHE_SECONDS"
 
 def set_off(ferry: ProxiedFerry, *more: str) -> None:
     """Start everything, with little patience for the host."""
-    ferry.sql("UPDATE processor_link SET answer_timeout_s = %s, echo_interval_s = 2, echo_timeout_s = 2", PATIENCE_S)
+    ferry.sql(
+        "UPDATE processor_link SET answer_timeout_s = %s, echo_interval_s = 2, echo_timeout_s = 2, breaker_open_s = 2",
+        PATIENCE_S,
+    )
     ferry.start("simulator", "proxy", "web", "worker", "link", "beat", *more)
     ferry.wait_until_up()
     ferry.control("PUT", "/settings", {"client_waits_s": float(PATIENCE_S)})
