@@ -1,5 +1,6 @@
 """Defects of the queue and of what clients ask."""
 
+from datetime import timedelta
 from typing import Any
 
 from tests.simulation.mutants.registry import Put, model_of, mutant
@@ -32,9 +33,9 @@ def nothing_ever_wakes(put: Put) -> None:
 @mutant
 def wait_by_a_clock_that_is_wrong(put: Put) -> None:
     """A worker's clock that is days ahead makes a reversal wait for days."""
-    from queueing import statements as sql  # noqa: PLC0415
+    from queueing import queue  # noqa: PLC0415
 
-    put(sql, "LONGEST_WAIT_S", 10**9)
+    put(queue, "_longest_wait", lambda: timedelta(days=9999))
 
 
 @mutant
