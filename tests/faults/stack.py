@@ -47,7 +47,7 @@ class ProxiedFerry(Ferry):
         ports = ["--listen", str(self.proxy_port), "--control", str(self.proxy_control_port)]
         upstream = ["--upstream", f"127.0.0.1:{self.simulator_port}", "--journal", str(self._proxy_journal)]
         self.spawn("proxy", [PYTHON, "-m", "tests.faults.proxy", *ports, *upstream])
-        wait_until(self._proxy_answers, 20, "the proxy answers")
+        wait_until(self._proxy_answers, 60, "the proxy answers")
 
     # The proxy
 

@@ -23,7 +23,7 @@ def test_a_suspended_holder_wakes_up_and_writes_nothing(proxied: ProxiedFerry) -
             ids.append(proxied.post(client, 100, wait=20, expires_in=3600)["id"])
     wait_until(lambda: not old.is_running, 5, "the old holder ended")
 
-    proxied.wait_until_ended(40)
+    proxied.wait_until_ended(60)
     assert overtaken_bytes(proxied.wire_journal()) == []
     assert sum(proxied.statuses().values()) == len(ids)
     proxied.everything_holds()
@@ -34,18 +34,18 @@ def test_a_holder_stopped_between_taking_and_writing_never_writes(proxied: Proxi
     proxied.settings["FAILPOINTS"] = "taken_before_write:stop:3"
     proxied.start("link")
     del proxied.settings["FAILPOINTS"]
-    wait_until(lambda: proxied.holder().pid == proxied.processes["link"].pid, 20, "it has the lease")
+    wait_until(lambda: proxied.holder().pid == proxied.processes["link"].pid, 60, "it has the lease")
     proxied.wait_until_up()
     start_standby(proxied)
     old = proxied.processes["link"]
-    wait_until(lambda: _stopped_after_a_payment(proxied, old.pid), 20, "the holder stopped")
+    wait_until(lambda: _stopped_after_a_payment(proxied, old.pid), 60, "the holder stopped")
 
     wait_until(lambda: proxied.holder().pid != old.pid, TTL_S + 4, "the standby took over")
     proxied.wait_until_up()
     old.popen.send_signal(signal.SIGCONT)
     wait_until(lambda: not old.is_running, 5, "the old holder ended")
 
-    proxied.wait_until_ended(30)
+    proxied.wait_until_ended(60)
     assert overtaken_bytes(proxied.wire_journal()) == []
     assert proxied.statuses()["reversed"] > 0
     proxied.everything_holds()

@@ -28,10 +28,10 @@ def under_load(ferry: ProxiedFerry, longest_pause_s: float) -> Iterator[None]:
     """Load before, during and after a block; then everything holds, and payments were never away for longer."""
     clients = Clients(ferry, seed=8583, rate=40)
     clients.start()
-    wait_until(lambda: ferry.approved() > 20, 20, "payments are approved")
+    wait_until(lambda: ferry.approved() > 20, 60, "payments are approved")
     yield
     goal = ferry.approved() + 50
-    wait_until(lambda: ferry.approved() > goal, 30, "payments are approved again")
+    wait_until(lambda: ferry.approved() > goal, 60, "payments are approved again")
     clients.stop(30)
     assert [process.name for process in ferry.processes.values() if not process.is_running] == []
     ferry.wait_for_late_answers()
@@ -77,10 +77,10 @@ def test_without_a_free_database_connection_a_client_is_told_and_repeats(served:
         assert int(answer.headers["Retry-After"]) > 0
 
     with served.client() as client:
-        again = wait_until(lambda: _accepted(client, served.purchase(100), headers), 20, "it is accepted")
+        again = wait_until(lambda: _accepted(client, served.purchase(100), headers), 60, "it is accepted")
     if not served.processes["link"].is_running:
         served.start("link")  # its lease could not be renewed: a supervisor's turn
-    served.wait_until_ended(40)
+    served.wait_until_ended(60)
     assert served.statuses() == {"approved": 1}
     assert served.sql("SELECT id::text FROM transactions_payment")[0].id == again
     served.everything_holds()

@@ -18,7 +18,7 @@ def test_a_half_open_connection_is_found_and_nothing_is_sent_again(proxied: Prox
     waiting = proxied.post_all([100] * 5, expires_in=3600)
     proxied.wire(swallow="")
 
-    proxied.wait_until_ended(40)
+    proxied.wait_until_ended(60)
     assert proxied.statuses() == {"reversed": len(lost), "approved": len(waiting)}
     assert len(requests_written(proxied)) == len(set(requests_written(proxied))) == 15
     proxied.everything_holds()
@@ -30,7 +30,7 @@ def test_duplicate_and_reordered_answers_find_their_own_payments(proxied: Proxie
     amounts = [1000 + 100 * number + (51 if number % 3 == 0 else 0) for number in range(40)]
     proxied.post_all(amounts, expires_in=3600)
 
-    proxied.wait_until_ended(30)
+    proxied.wait_until_ended(60)
     for row in proxied.sql("SELECT amount, status FROM transactions_payment"):
         assert row.status == ("declined" if row.amount % 100 == 51 else "approved"), row
     proxied.everything_holds()
@@ -45,7 +45,7 @@ def test_what_is_garbled_or_lost_is_undone_and_its_siblings_are_paid(proxied: Pr
     proxied.rule("drop", direction="out", mti="0200")
     proxied.post_all([100] * 30, expires_in=3600)
 
-    proxied.wait_until_ended(40)
+    proxied.wait_until_ended(60)
     assert proxied.statuses() == {"reversed": 6, "approved": 24}
     proxied.everything_holds()
 
@@ -56,14 +56,14 @@ def test_a_frame_cut_in_its_middle_closes_the_connection_and_is_reversed(proxied
         with proxied.client() as client:
             assert proxied.post(client, 100, wait=20, expires_in=3600)["status"] == "reversed"
 
-    proxied.wait_until_ended(20)
+    proxied.wait_until_ended(60)
     proxied.everything_holds()
 
 
 def test_an_answer_later_than_our_patience_is_undone_once_more(proxied: ProxiedFerry) -> None:
     proxied.rule("delay", direction="in", mti="0210", times=5, seconds=3)
     proxied.post_all([100] * 5, expires_in=3600)
-    proxied.wait_until_ended(20)
+    proxied.wait_until_ended(60)
     proxied.wait_for_late_answers()
 
     assert proxied.statuses() == {"reversed": 5}
@@ -73,7 +73,7 @@ def test_an_answer_later_than_our_patience_is_undone_once_more(proxied: ProxiedF
 def test_one_byte_at_a_time_over_a_slow_line(proxied: ProxiedFerry) -> None:
     proxied.wire(slice_bytes=1, latency_s=0.05, jitter_s=0.05)
     proxied.post_all([100] * 20, expires_in=3600)
-    proxied.wait_until_ended(30)
+    proxied.wait_until_ended(60)
     proxied.everything_holds()
 
 
