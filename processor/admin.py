@@ -163,7 +163,7 @@ def _facts(link: Link) -> list[tuple[str, Any]]:
         ("Echo", f"every {link.echo_interval_s:g} s, {link.echo_timeout_s:g} s to answer"),
         ("Store and forward", "on" if link.store_and_forward else "off: what cannot be sent now is refused"),
         ("Breaker", status.breaker.replace("_", " ")),
-        ("It opens", _when_it_opens(link)),
+        ("Breaker opens", _when_it_opens(link)),
         ("Terminal", f"{link.terminal_id} at {link.card_acceptor_id}"),
         ("Time zone", link.time_zone),
     ]
