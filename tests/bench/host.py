@@ -5,6 +5,7 @@ Run as: python -m tests.bench.host PORT DELAY_MS
 """
 
 import asyncio
+import selectors
 import sys
 from typing import Final
 
@@ -63,5 +64,11 @@ async def main(port: int, delay_s: float) -> None:
     await server.serve_forever()
 
 
+def precise_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop that keeps time to the microsecond: epoll's rounds up to the next millisecond."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]) / 1000))
+    with asyncio.Runner(loop_factory=precise_loop) as runner:
+        runner.run(main(int(sys.argv[1]), float(sys.argv[2]) / 1000))
