@@ -26,9 +26,9 @@ from queueing.failpoints import reach
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _STANS: Final = 16
-#: An eighth of the window, in answers of 200 bytes, is read before what it made room for is written: a burst of
+#: A sixteenth of the window, in answers of 200 bytes, is read before what it made room for is written: a burst of
 #: answers must not stop the writing.
-_BYTES_AT_ONCE: Final = 25
+_BYTES_AT_ONCE: Final = 13
 
 _log = structlog.get_logger(__name__)
 
@@ -66,6 +66,9 @@ class Session:
         self._came_up = False
         self._left = False
         self._restocking: asyncio.Task[None] | None = None
+        #: what was heard and written since the books were last made: they wait until the window is full again
+        self._heard: list[ev.Answered] = []
+        self._written: list[Taken] = []
 
     async def run(self) -> bool:
         """Connect, sign on, carry, and return when the connection is gone and nothing is in flight."""
@@ -79,6 +82,7 @@ class Session:
         await self._restock()
         if not self._left:
             self._do(self._machine.connected(_now()))
+            self._make_books()
             await self._ended.wait()
         self._hang_up()
         return self._came_up
@@ -104,9 +108,14 @@ class Session:
         """Write nothing new, wait for answers as long as that, sign off, end."""
         self._left = True
         self._do(self._machine.sign_off(_now(), patience_s))
+        self._make_books()
 
     def supplied(self) -> None:
         """Write as much of what was taken as the window and the kernel take."""
+        self._supply()
+        self._make_books()
+
+    def _supply(self) -> None:
         machine, connection = self._machine, self._connection
         while connection and connection.is_clear and self._taker.in_hand and (room := self._room):
             now = _now()
@@ -116,9 +125,7 @@ class Session:
             reach("taken_before_write")
             self._do(machine.send([ev.Outgoing(taken, taken.key, taken.mti, taken.body) for taken in batch], now))
             reach("written")
-            for taken in batch:
-                metrics.messages(self._link, "out", taken.mti, "written").inc()
-            _log.info("link.written", link=self._link, **_named(batch))
+            self._written += batch
 
     @property
     def _room(self) -> int:
@@ -157,8 +164,8 @@ class Session:
         if self._connection:
             self._connection.close(reset=not self._left)
         self._do(self._machine.disconnected())
-        if self._timer:
-            self._timer.cancel()
+        self._make_books()
+        self._stop_timer()
 
     # What comes from the socket and the clock
 
@@ -167,15 +174,18 @@ class Session:
         at_once = self._config.window * _BYTES_AT_ONCE
         for start in range(0, len(received), at_once):
             self._do(self._machine.receive(received[start : start + at_once], _now()))
-            self.supplied()
+            self._supply()
+        self._make_books()
         self._taker.room_grew()
 
     def _lost(self) -> None:
         self._do(self._machine.disconnected())
+        self._make_books()
         self._filer.say(state="closed", up=False, cause=ev.Cause.CONNECTION_LOST.value)
         self._ended.set()
 
     def _tick(self) -> None:
+        self._timer = None
         self._do(self._machine.tick(_now()))
         if self._breaker.state is BreakerState.OPEN and not self._breaker.seconds_left(time.monotonic()):
             self._do(self._machine.probe(_now()))
@@ -187,16 +197,14 @@ class Session:
     def _do(self, events: Sequence[ev.Event]) -> None:
         for event in events:
             self._act(event)
-        self._in_flight.set(self._machine.in_flight)
-        self._set_timer()
 
     def _act(self, event: ev.Event) -> None:  # noqa: C901  (one arm for each event)
         match event:
             case ev.Write(frame):
                 self._write(frame)
-            case ev.Answered(message):
+            case ev.Answered():
                 self._breaker.answered(time.monotonic())
-                self._filer.answered(event, cast("Taken", message.token), self._config.dialect)
+                self._heard.append(event)
             case ev.Unanswered(message, cause):
                 if cause is ev.Cause.TIMEOUT:
                     self._breaker.failed(time.monotonic())
@@ -218,6 +226,19 @@ class Session:
                 metrics.CONNECTS.labels(self._link, "ended", cause.value).inc()
                 self._filer.say(state="closed", up=False, cause=cause.value)
                 self._ended.set()
+
+    def _make_books(self) -> None:
+        """File what was heard, count what was written: after the bytes that waited for it are on their way."""
+        heard, self._heard = self._heard, []
+        for event in heard:
+            self._filer.answered(event, cast("Taken", event.message.token), self._config.dialect)
+        written, self._written = self._written, []
+        for taken in written:
+            metrics.messages(self._link, "out", taken.mti, "written").inc()
+        if written:
+            _log.info("link.written", link=self._link, **_named(written))
+        self._in_flight.set(self._machine.in_flight)
+        self._set_timer()
 
     def _write(self, frame: bytes) -> None:
         if self._connection:
@@ -241,14 +262,20 @@ class Session:
             self._restocking = asyncio.get_running_loop().create_task(self._restock())
 
     def _set_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        """Wake in time for the next deadline; an early timer stays, for deadlines move on with every answer."""
         deadline = self._machine.next_deadline()
         if deadline is not None and (left := self._breaker.seconds_left(time.monotonic())):
             deadline = min(deadline, time.monotonic() + left)
-        if deadline is not None and not self._ended.is_set():
+        if deadline is None or self._ended.is_set():
+            self._stop_timer()
+        elif self._timer is None or self._timer.when() > deadline:
+            self._stop_timer()
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
 
 def _named(batch: Sequence[Taken]) -> dict[str, list[str]]:
