@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, setup_logging, worker_init, worker_ready
+from celery.schedules import schedule
+from celery.signals import beat_init, celeryd_after_setup, celeryd_init, setup_logging, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("DATABASE_POOL", "8")
@@ -13,9 +14,13 @@ from django.conf import settings
 
 from config.garbage import collect_less
 from queueing.broker import queue_of
-from queueing.doorbell import FORWARD, MAINTENANCE, SETTLE
+from queueing.clock import steady_now
+from queueing.doorbell import FORWARD, MAINTENANCE, SETTLE, WEBHOOKS
 
-QUEUES = (FORWARD, SETTLE, "webhooks", MAINTENANCE)
+QUEUES = (FORWARD, SETTLE, WEBHOOKS, MAINTENANCE)
+
+#: as old as the desk's charts may be
+_ROLL_UP_S = 10.0
 
 app = Celery("ferryman")
 app.conf.update(
@@ -40,15 +45,24 @@ app.conf.update(
     beat_schedule={
         "recover": {
             "task": "transactions.tasks.recover",
-            "schedule": settings.RECOVERY_SECONDS,
-            "options": {"queue": MAINTENANCE, "expires": settings.RECOVERY_SECONDS},
-        }
+            "schedule": schedule(settings.RECOVERY_SECONDS, nowfun=steady_now),
+            # The broker's own patience: Celery's `expires` is a time of beat's clock, read by a worker's.
+            "options": {"queue": MAINTENANCE, "expiration": settings.RECOVERY_SECONDS},
+        },
+        "roll up": {
+            "task": "transactions.tasks.roll_up",
+            "schedule": schedule(_ROLL_UP_S, nowfun=steady_now),
+            "options": {"queue": MAINTENANCE, "expiration": _ROLL_UP_S},
+        },
     },
+    # Nothing to remember between two runs: its times are of a clock that begins with the machine.
+    beat_scheduler="celery.beat:Scheduler",
     beat_max_loop_interval=60,
     timezone="UTC",
 )
 app.autodiscover_tasks()
-worker_ready.connect(collect_less)
+# Before any step starts: afterwards it would hold up a link that is signing on.
+celeryd_after_setup.connect(collect_less)
 app.steps["worker"].add("processor.worker:LinkStep")
 
 
@@ -63,6 +77,23 @@ def _serve_metrics(**_: Any) -> None:
     from config.metrics import serve  # noqa: PLC0415  (needs the apps)
 
     serve(settings.METRICS_PORT)
+
+
+@celeryd_after_setup.connect
+def _begin_workers_heartbeat(instance: Any, **_: Any) -> None:
+    names = instance.app.amqp.queues.consume_from
+    _begin_heartbeat(next((name.replace(".", "-") for name in names if name.startswith("link.")), "worker"))
+
+
+@beat_init.connect
+def _begin_beats_heartbeat(**_: Any) -> None:
+    _begin_heartbeat("beat")
+
+
+def _begin_heartbeat(kind: str) -> None:
+    from queueing import heartbeat  # noqa: PLC0415  (needs the apps)
+
+    heartbeat.begin(kind)
 
 
 @celeryd_init.connect

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from processor.codec.describe import mask_text
+from staff.masking import mask_text
 
 EventDict = MutableMapping[str, Any]
 

@@ -21,16 +21,19 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from processor import links
-from queueing import queue
+from processor.overview import overview
+from queueing import clock, queue
 from queueing.database import rows
 from queueing.models import EntryState
+from transactions.webhooks import deliveries
 
 _FRESH_S: Final = 2.0
 _ALIVE: Final = b'{"status": "alive"}'
 _COUNTED_UP_TO: Final = 100_000
 
 _LINKS: Final = """
-SELECT s.link, s.epoch, s.breaker FROM processor_linkstatus s ORDER BY s.link"""
+SELECT s.link, s.epoch, s.breaker, extract(epoch FROM s.business_date)::float8 AS business_date
+FROM processor_linkstatus s ORDER BY s.link"""
 
 _BREAKER: Final = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -88,6 +91,7 @@ class DatabaseCollector(Collector):
 
 
 def _families() -> Iterator[Metric]:
+    clock.now()  # a server that nobody pays through says how its clock is, too
     names = links.names()
     build = GaugeMetricFamily("ferryman_build_info", "Which build this is.", labels=["version"])
     build.add_metric([settings.VERSION], 1)
@@ -104,25 +108,46 @@ def _families() -> Iterator[Metric]:
     held = sum(entries for (_, state), entries in counted.items() if state == EntryState.HELD)
     yield GaugeMetricFamily("ferryman_on_hold", "Entries that wait for a person.", value=held)
     yield from _link_families(names)
+    yield from _webhook_families()
+
+
+def _webhook_families() -> Iterator[Metric]:
+    found = deliveries.figures(_COUNTED_UP_TO)
+    endpoints = GaugeMetricFamily(
+        "ferryman_webhook_endpoints", "Endpoints; disabled are those that failed or are gone.", labels=["state"]
+    )
+    for state in ("enabled", "failing", "disabled"):
+        endpoints.add_metric([state], getattr(found, state))
+    yield endpoints
+    yield GaugeMetricFamily("ferryman_webhook_pending", "Deliveries that wait, up to 100,000.", value=found.pending)
+    yield GaugeMetricFamily("ferryman_webhook_oldest_seconds", "How old the oldest of them is.", value=found.oldest_s)
+    yield GaugeMetricFamily(
+        "ferryman_webhook_overdue_seconds", "How long one that would be taken is due.", value=found.overdue_s
+    )
 
 
 def _link_families(names: list[str]) -> Iterator[Metric]:
     up = GaugeMetricFamily("ferryman_link_up", "1 while signed on, echoed and held (F4).", labels=["link"])
+    health = GaugeMetricFamily("ferryman_link_health", "0 to 100, of four layers.", labels=["link"])
     epoch = GaugeMetricFamily("ferryman_link_epoch", "How many holders there were.", labels=["link"])
     for name in names:
-        live = links.live(name)
-        up.add_metric([name], int(live is not None and live.up))
+        seen = overview(name)
+        up.add_metric([name], int(seen is not None and seen.live.up))
+        health.add_metric([name], seen.health.score if seen else 0)
+    about = "Midnight of the bank's business date, as Unix time in UTC."
+    date = GaugeMetricFamily("ferryman_link_business_date_seconds", about, labels=["link"])
     breaker = GaugeMetricFamily("ferryman_breaker_state", "0 closed, 1 half open, 2 open.", labels=["link"])
     for row in rows(_LINKS):
         breaker.add_metric([row.link], _BREAKER[row.breaker])
         epoch.add_metric([row.link], row.epoch)
+        date.add_metric([row.link], row.business_date)
     reversals = GaugeMetricFamily("ferryman_reversals_open", "Reversals the host has not accepted.", labels=["link"])
     age = GaugeMetricFamily("ferryman_reversals_oldest_seconds", "How long the oldest is owed.", labels=["link"])
     owed = {row.link: row for row in rows(_REVERSALS, {"cap": _COUNTED_UP_TO})}
     for name in names:
         reversals.add_metric([name], owed[name].open if name in owed else 0)
         age.add_metric([name], owed[name].oldest if name in owed else 0)
-    yield from (up, epoch, breaker, reversals, age)
+    yield from (up, health, epoch, date, breaker, reversals, age)
 
 
 _from_database = CollectorRegistry()

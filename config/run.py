@@ -57,6 +57,7 @@ def _alone() -> Iterator[None]:
 
 def run(ports: Ports) -> None:
     """Start everything, say where it is, and wait."""
+    os.environ.setdefault("TERMINAL_PAGE", "1")
     is_embedded = not (os.environ.get("DATABASE_URL") or os.environ.get("BROKER_URL"))
     services = embedded.prepare(STATE / "services") if is_embedded else None
     supervisor = Supervisor(STATE, ports, services)
@@ -132,23 +133,26 @@ def _wait_until_carrying(ports: Ports, supervisor: Supervisor) -> None:
     raise RunError(f"not everything came up within {_STARTED_WITHIN_S:.0f} s: {state}.")
 
 
-def _announce(ports: Ports, demo: Mapping[str, str]) -> None:
+def _announce(ports: Ports, demo: Mapping[str, Any]) -> None:
     """Print where everything is, and write the same for programs."""
     url = f"http://127.0.0.1:{ports.web}"
     control = f"http://127.0.0.1:{ports.control}"
     facts = {"url": url, **demo, "simulator": f"127.0.0.1:{ports.simulator}", "simulator_control": control}
+    facts["terminal"] = f"{url}/terminal/"
     target = STATE / "run.json"
     target.touch(mode=0o600)
     target.write_text(json.dumps(facts, indent=2) + "\n")
     lines = {
         "page": f"{url}/admin/",
         "login": f"{demo['admin_user']} / {demo['admin_password']}",
+        **{role: f"{login['user']} / {login['password']}" for role, login in demo["staff"].items()},
+        "terminal": facts["terminal"],
         "API docs": f"{url}/api/docs/",
         "API key": demo["api_key"],
         "simulator": f"127.0.0.1:{ports.simulator}, control {control}",
         "metrics": ", ".join([f"{url}/metrics", *(str(ports.metrics(name)) for name in ("link", "worker", "beat"))]),
     }
-    table = "\n".join(f"  {name:10} {value}" for name, value in lines.items())
+    table = "\n".join(f"  {name:16} {value}" for name, value in lines.items())
     print(f"\nFerryman is carrying. Ctrl-C stops it.\n\n{table}\n", flush=True)  # noqa: T201
     print(f"Post a payment:\n\n{_curl(url, demo['api_key'])}\n", flush=True)  # noqa: T201
 

@@ -6,11 +6,13 @@ Without DATABASE_URL and BROKER_URL the embedded services under `var/` are used;
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 from config import embedded
 from config.logs import configure
@@ -77,9 +79,23 @@ DATABASE_DIRECT_URL = os.environ.get("DATABASE_DIRECT_URL") or DATABASE_URL
 
 # Web threads and Celery's share a pool: Celery closes a connection after every task, and with threads leaves a pool.
 DATABASE_POOL = int(_number("DATABASE_POOL", 0))
-#: What a transaction pooler in between cannot keep: plans of prepared statements (Django's default is none), and that
-#: the queue, often empty when the planner looks and full when a plan is used, is never scanned as a whole.
-_IN_SESSION = {"prepare_threshold": 5, "options": "-c enable_seqscan=off"}
+#: A database whose machine or network is gone without a word is noticed in 5 s, asked something or not; an answer that
+#: takes long is none. Every connection of ours has these.
+_KEEPALIVES = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
+_UNANSWERED_MS = 5000
+DATABASE_TCP: dict[str, Any] = {**_KEEPALIVES, "tcp_user_timeout": _UNANSWERED_MS}
+#: What a transaction pooler in between cannot keep: plans of prepared statements (Django's default is none), that
+#: the queue, often empty when the planner looks and full when a plan is used, is never scanned as a whole, and that the
+#: server notices us gone as soon, with the rows that we had locked.
+_IN_SESSION = {
+    "prepare_threshold": 5,
+    "options": " ".join(
+        [
+            f"-c enable_seqscan=off -c tcp_user_timeout={_UNANSWERED_MS}",
+            *(f"-c tcp_{name}={value}" for name, value in _KEEPALIVES.items()),
+        ]
+    ),
+}
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
 _named = DATABASES["default"].get("OPTIONS", {})
 if "options" in _named:
@@ -87,6 +103,7 @@ if "options" in _named:
 DATABASES["default"]["OPTIONS"] = {
     **_named,
     "connect_timeout": 3,
+    **DATABASE_TCP,
     "application_name": os.environ.get("PROCESS_NAME", "ferryman"),
     **({"pool": {"min_size": 2, "max_size": DATABASE_POOL, "timeout": 3}} if DATABASE_POOL else {}),
     **(_IN_SESSION if DATABASE_POOL and DATABASE_DIRECT_URL == DATABASE_URL else {}),
@@ -96,6 +113,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -112,6 +130,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "django_structlog",
     "config",
+    "staff",
     "queueing",
     "processor",
     "transactions",
@@ -122,13 +141,17 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.middleware.BoundedBody",
     "django_structlog.middlewares.RequestMiddleware",
+    "staff.watching.WatchAdmin",
+    "config.middleware.ViewersZone",
     "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -154,6 +177,8 @@ TEMPLATES = [
 ]
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("id", "Bahasa Indonesia")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
@@ -168,6 +193,14 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+#: how long a one-time code for a new password works
+PASSWORD_RESET_TIMEOUT = 24 * 3600
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -205,6 +238,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["transactions.api.auth.BearerKey"],
     "DEFAULT_PERMISSION_CLASSES": ["transactions.api.auth.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["transactions.api.throttle.KeyRate"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "transactions.api.rendering.Negotiation",
     "DEFAULT_RENDERER_CLASSES": ["transactions.api.rendering.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["transactions.api.rendering.StrictJsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -223,15 +257,18 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True},
-    "POSTPROCESSING_HOOKS": ["transactions.api.openapi.add_components"],
+    "POSTPROCESSING_HOOKS": ["transactions.api.openapi.add_components", "transactions.api.webhook_events.add_webhooks"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
+
+#: /terminal/, a page that posts payments for demonstrations and training; never where real cards are
+TERMINAL_PAGE = _flag("TERMINAL_PAGE", default=False)
 
 PROMETHEUS_EXPORT_MIGRATIONS = False
 DJANGO_STRUCTLOG_COMMAND_LOGGING_ENABLED = False
 
 
-def _page(title: str, icon: str, model: str) -> dict[str, object]:
+def _page(title: Any, icon: str, model: str) -> dict[str, object]:
     """An entry of the sidebar, for those who may see it."""
     app, name = model.split("_", 1)
     return {
@@ -242,42 +279,88 @@ def _page(title: str, icon: str, model: str) -> dict[str, object]:
     }
 
 
+def _report(title: Any, icon: str, name: str) -> dict[str, object]:
+    """A report's entry, for those who may see payments."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(name),
+        "permission": lambda request: request.user.has_perm("transactions.view_payment"),
+    }
+
+
+_TERMINAL: dict[str, object] = {
+    "title": _("Terminal"),
+    "icon": "atm",
+    "link": reverse_lazy("terminal"),
+    "permission": lambda request: request.user.has_perm("transactions.use_terminal"),
+}
+
 UNFOLD = {
     "SITE_TITLE": "Ferryman",
     "SITE_HEADER": "Ferryman",
-    "SITE_SUBHEADER": "Payments across one link",
+    "SITE_SUBHEADER": _("Payments across one link"),
     "SITE_SYMBOL": "directions_boat",
     "SHOW_HISTORY": False,
+    "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("ferryman/icon.svg")},
     ],
-    "STYLES": [lambda _: static("ferryman/pages.css")],
+    "DASHBOARD_CALLBACK": "transactions.admin.desk.context",
+    "SCRIPTS": [lambda _: static("ferryman/zone.js")],
+    "STYLES": [lambda _: static("ferryman/pages.css"), lambda _: static("ferryman/desk.css")],
     "SIDEBAR": {
         "show_search": False,
         "navigation": [
             {
-                "title": "Payments",
+                "title": _("Payments"),
                 "items": [
-                    _page("Payments", "payments", "transactions_payment"),
-                    _page("Queue", "low_priority", "queueing_queueentry"),
-                    _page("Lanes", "view_week", "queueing_lane"),
+                    {"title": _("Desk"), "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+                    _page(_("Payments"), "payments", "transactions_payment"),
+                    _page(_("Requests"), "approval", "staff_request"),
+                    _page(_("Jobs"), "checklist", "transactions_job"),
+                    _page(_("Queue"), "low_priority", "queueing_queueentry"),
+                    _page(_("Lanes"), "view_week", "queueing_lane"),
+                    *([_TERMINAL] if TERMINAL_PAGE else []),
                 ],
             },
             {
-                "title": "Bank",
+                "title": _("Reports"),
                 "items": [
-                    _page("Links", "cable", "processor_link"),
-                    _page("Messages", "swap_horiz", "processor_message"),
+                    _report(_("Settlement"), "account_balance", "report_settlement"),
+                    _page(_("Reconciliation"), "compare_arrows", "transactions_hostfile"),
+                    _report(_("Success"), "task_alt", "report_success"),
+                    _report(_("Values"), "bar_chart", "report_values"),
+                    _report(_("Peak hours"), "schedule", "report_hours"),
+                    _report(_("Response codes"), "pin", "report_responses"),
+                    _report(_("Slowest"), "hourglass_top", "report_slowest"),
                 ],
             },
             {
-                "title": "Who",
+                "title": _("Bank"),
                 "items": [
-                    _page("Merchants", "storefront", "transactions_merchant"),
-                    _page("API keys", "key", "transactions_apikey"),
-                    _page("Staff", "person", "auth_user"),
-                    _page("Groups", "group", "auth_group"),
+                    _page(_("Links"), "cable", "processor_link"),
+                    _page(_("Routes"), "alt_route", "processor_route"),
+                    _page(_("Messages"), "swap_horiz", "processor_message"),
+                ],
+            },
+            {
+                "title": _("Webhooks"),
+                "items": [
+                    _page(_("Deliveries"), "outbound", "transactions_webhookdelivery"),
+                    _page(_("Endpoints"), "webhook", "transactions_webhookendpoint"),
+                    _page(_("Replays"), "replay", "transactions_webhookreplay"),
+                ],
+            },
+            {
+                "title": _("Who"),
+                "items": [
+                    _page(_("Merchants"), "storefront", "transactions_merchant"),
+                    _page(_("API keys"), "key", "transactions_apikey"),
+                    _page(_("Staff"), "person", "auth_user"),
+                    _page(_("Groups"), "group", "auth_group"),
+                    _page(_("Audit"), "history_edu", "staff_record"),
                 ],
             },
         ],
@@ -292,6 +375,10 @@ RATE_LIMIT = _number("RATE_LIMIT", 2000)
 RATE_BURST = _number("RATE_BURST", 4000)
 #: open entries of a link above which new payments are refused with 503
 BACKLOG_LIMIT = int(_number("BACKLOG_LIMIT", 10_000))
+#: hours after which what nobody agreed to is not done any more
+REQUEST_HOURS = _number("REQUEST_HOURS", 24)
+#: days for which messages are kept, sealed, as they were on the wire, for supervisors to see with a reason; 0 for none
+RAW_MESSAGE_DAYS = _number("RAW_MESSAGE_DAYS", 30)
 #: how often what was not sent, and what the host declines for a passing reason or for good, is tried in all
 RETRY_UNSENT = int(_number("RETRY_UNSENT", 5))
 RETRY_HOST = int(_number("RETRY_HOST", 3))
@@ -312,5 +399,9 @@ BATCH = int(_number("BATCH", 200))
 LINK_DRAIN_SECONDS = _number("LINK_DRAIN_SECONDS", 3)
 #: seconds between two runs of the recovery job
 RECOVERY_SECONDS = _number("RECOVERY_SECONDS", 10)
+#: days after its end for which a webhook's delivery is kept with its tries, at least one; replays are kept for good
+WEBHOOK_DAYS = max(1.0, _number("WEBHOOK_DAYS", 30))
+#: webhooks may go by http, and to private, loopback and link-local addresses: for one's own machine, never for clients'
+WEBHOOK_PRIVATE_ADDRESSES = _flag("WEBHOOK_PRIVATE_ADDRESSES", default=EMBEDDED)
 #: port of a worker's own /metrics and /health; 0 for none
 METRICS_PORT = int(_number("METRICS_PORT", 0))

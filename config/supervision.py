@@ -177,7 +177,7 @@ def _programs(state: Path, ports: Ports) -> Mapping[str, Sequence[str]]:
             *(*celery, "worker", "-Q", "forward,settle,webhooks,maintenance", "-c", "2", "-n", "worker@%%h"),
             *worker,
         ],
-        "beat": [*celery, "beat", "--schedule", str(state / "beat"), "--pidfile=", "--loglevel", "WARNING"],
+        "beat": [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"],
         "web": [
             *(PYTHON, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(ports.web)),
             *("--workers", web[0], "--blocking-threads", web[1], "--respawn-failed-workers"),

@@ -6,18 +6,29 @@ from django.urls import include, path
 from django.views import defaults
 from django.views.generic import RedirectView
 
+from config import terminal
 from config.health import live, ready
 from config.metrics import metrics
 from config.openapi import DocsView, SchemaView
+from staff.admin import passwords
+from transactions.admin import desk, reports
+from transactions.admin.analytic import pages
 from transactions.api import problems
 
 urlpatterns = [
+    path("api/v1/", include("transactions.api.urls")),
     path("", RedirectView.as_view(url="/admin/")),
     path("favicon.ico", RedirectView.as_view(url="/static/ferryman/icon.svg")),
+    path("admin/desk/", admin.site.admin_view(desk.figures), name="desk_figures"),
+    path("admin/password/", passwords.choose, name="admin_password_reset"),
+    *reports.urls(admin.site),
+    *pages.urls(admin.site),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("transactions.api.urls")),
+    path("terminal/", terminal.page, name="terminal"),
+    path("terminal/key", terminal.key, name="terminal_key"),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", DocsView.as_view(), name="docs"),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("health/live", live),
     path("health/ready", ready),
     path("metrics", metrics),

@@ -4,8 +4,10 @@ Threads share a pool of database connections.
 """
 
 import ctypes
+import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -13,32 +15,23 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("DATABASE_POOL", os.environ.get("WEB_THREADS", "32"))
 
 import django
-from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 from config.garbage import collect_less
+from config.handler import ApiHandler
+from queueing import heartbeat
 
 _PR_SET_PDEATHSIG: Final = 1
 #: what needs no session, no page and no line in the log
 _PLAIN: Final = ("/api/v1/", "/health/", "/metrics")
 
 
-class ApiHandler(WSGIHandler):
-    """Django with the API's own middleware: no session, no cookie, no CSRF token, half the CPU."""
-
-    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001  (Django's signature)
-        """Load API_MIDDLEWARE in place of MIDDLEWARE; this runs once, before any request."""
-        for_pages = settings.MIDDLEWARE
-        settings.MIDDLEWARE = settings.API_MIDDLEWARE
-        try:
-            super().load_middleware(is_async)
-        finally:
-            settings.MIDDLEWARE = for_pages
-
-
 def _die_with_the_server() -> None:
-    """A worker must not go on answering when the server that started it was killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """A worker ends at once when the server that started it was killed; asked to, it would wait for its threads."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    server = multiprocessing.parent_process()
+    if server and os.getppid() != server.pid:
+        sys.exit("the web server ended before this worker began")
 
 
 _die_with_the_server()
@@ -46,6 +39,7 @@ django.setup(set_prefix=False)
 _api: Final = ApiHandler()
 _pages: Final = WSGIHandler()
 collect_less()
+heartbeat.begin("web")
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

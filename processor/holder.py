@@ -7,22 +7,30 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 
 from processor import metrics
+from processor.commanding import Commander
 from processor.connection import Connection
+from processor.course import Course
 from processor.filing import Filer
-from processor.lease import Keeper
+from processor.lease import Heard, Keeper
 from processor.link.backoff import reconnect_delay
 from processor.link.breaker import Breaker, BreakerPolicy, BreakerState
-from processor.link.roster import Roster
+from processor.link.console import Footing
+from processor.link.events import Cause
+from processor.link.wishes import Wanted, Wish
 from processor.links import LinkConfig
 from processor.session import Session
-from processor.store import LinkStore, insist
+from processor.store import LinkReport, LinkStore, insist
 from processor.taking import Taker
-from queueing.doorbell import SETTLE, ring
+from processor.watching import Watch
+from queueing import clock
+from queueing.doorbell import FORWARD, SETTLE, ring
 
 _CHANGE_PATIENCE_S: Final = 3.0
 _ROUND_S: Final = 5.0
@@ -35,7 +43,13 @@ class Holder:
     """The link's only voice while the lease is ours."""
 
     def __init__(
-        self, link: str, store: LinkStore, keeper: Keeper, read_config: Callable[[], LinkConfig | None], drain_s: float
+        self,
+        link: str,
+        store: LinkStore,
+        keeper: Keeper,
+        read_config: Callable[[], LinkConfig | None],
+        drain_s: float,
+        wish: Wish,
     ) -> None:
         self._link = link
         self._store = store
@@ -44,24 +58,19 @@ class Holder:
         self._drain_s = drain_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: Session | None = None
-        self._config: LinkConfig | None = None
-        self._wanted_version: int | None = None
+        self._course = Course(wish)
         self._stopping = False
-        self._roster = Roster(1, 0)
-        self._roster_of = 0
-        self._carried_by = 0
-        self._lost_at: float | None = None
         self._giving_back: asyncio.Task[None] | None = None
 
     # From other threads
 
     def look(self) -> None:
         """Somebody rang: there may be dispatched frames."""
-        self._call(self._look)
+        self._call(lambda: self._taker.look())  # noqa: PLW0108  (there is none before it runs)
 
-    def configuration_changed(self, version: int) -> None:
-        """The link's configuration has another version now."""
-        self._call(lambda: self._change(version))
+    def heard(self, heard: Heard) -> None:
+        """A renewal told something of the link that is new."""
+        self._call(lambda: self._hear(heard))
 
     def stop(self) -> None:
         """Sign off and end; `run` returns when all is filed."""
@@ -83,13 +92,17 @@ class Holder:
         self._taker = Taker(self._link, self._store, lambda: self._capacity, self._supplied)
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda _, context: crashed(context))
+        self._taker.lowest = self._course.lowest
         self._breaker = Breaker(BreakerPolicy(), self._breaker_moved)
+        self._commander = Commander(self._link, self._store, self)
+        self._watch = Watch(self, self._keeper, self._filer)
         started()
         await self._file_orphans()
         if await insist(self._link, self._store.is_breaker_open):
             self._breaker.open(time.monotonic())
         async with asyncio.TaskGroup() as tasks:
-            for_ever = [tasks.create_task(self._taker.run()), tasks.create_task(self._look_after_it())]
+            endless = (self._taker.run(), self._look_after_it(), self._commander.run(), self._watch.run())
+            for_ever = [tasks.create_task(work) for work in endless]
             tasks.create_task(self._filer.run())
             await self._sessions()
             for task in for_ever:
@@ -100,26 +113,31 @@ class Holder:
     async def _sessions(self) -> None:
         failures = 0
         while not self._stopping:
-            self._config = await self._load_config()
-            self._taker.version, self._taker.window = self._config.version, self._config.window
-            self._breaker.policy = self._config.breaker_policy()
-            if self._roster_of != self._config.version:
-                self._roster = Roster(len(self._config.endpoints), self._config.failback_s)
-                self._roster_of = self._config.version
-            came_up = await self._run_session(self._config)
+            self._course.begin_reading()
+            config = await self._load_config()
+            self._course.adopt(config)
+            if self._course.is_closed and not self._stopping:
+                self._filer.say(state="closed", up=False, cause=Cause.CLOSED_BY_STAFF.value, version=config.version)
+                await self._wait(_ROUND_S)
+                continue
+            if self._is_wanted_elsewhere():
+                continue  # told while we read it: a session begun now would not be told again, and never leave
+            self._taker.version, self._taker.window = config.version, config.window
+            self._breaker.policy = config.breaker_policy()
+            came_up = await self._run_session(config)
             failures = 0 if came_up else failures + 1
             goes_on = not self._is_wanted_elsewhere()
-            has_another = self._roster.ended(came_up=came_up)
+            has_another = self._course.ended(time.monotonic(), came_up=came_up)
             if came_up and goes_on:
                 self._breaker.failed(time.monotonic())
             if goes_on and not has_another:
-                await self._pause(reconnect_delay(failures // self._roster.count, random.random()))  # noqa: S311
+                await self._pause(reconnect_delay(failures // self._course.roster.count, random.random()))  # noqa: S311
 
     async def _run_session(self, config: LinkConfig) -> bool:
         """One session with the host whose turn it is; returns whether the link came up in it."""
         self._session = Session(
             config,
-            config.endpoints[self._roster.turn],
+            config.endpoints[self._course.roster.turn],
             self._store,
             self._keeper,
             self._filer,
@@ -128,8 +146,7 @@ class Holder:
             self._came_up,
         )
         came_up = await self._session.run()
-        if came_up:
-            self._lost_at = time.monotonic()
+        self._watch.look_at_session()
         await self._taker.give_back(failed=not self._is_wanted_elsewhere())
         return came_up
 
@@ -138,7 +155,7 @@ class Holder:
         _log.warning("link.breaker", link=self._link, epoch=self._store.epoch, state=state.value)
         self._filer.say(breaker=state.value)
         if state is BreakerState.OPEN:
-            self._giving_back = asyncio.get_running_loop().create_task(self._taker.give_back(failed=False))
+            self._give_back_soon()
         else:
             self._taker.look()
 
@@ -152,25 +169,24 @@ class Holder:
             self._supplied()
 
     async def _look_for_preferred_host(self) -> None:
-        """While another host carries, see whether the first can be reached again, and go back to it."""
-        config, session = self._config, self._session
-        if not (config and session and self._roster.wants_to_look(time.monotonic())):
+        """While another host carries, see whether the preferred one can be reached, and go back to it."""
+        config, session, roster = self._course.config, self._session, self._course.roster
+        if not (config and session and roster.wants_to_look(time.monotonic())):
             return
-        is_there = await Connection.reaches(config.endpoints[0], _REACH_S)
-        if session is not self._session:
+        endpoint = config.endpoints[roster.preferred]
+        is_there = await Connection.reaches(endpoint, _REACH_S)
+        if session is not self._session or roster.is_moving:
             return
-        self._roster.looked(time.monotonic(), is_there=is_there)
+        roster.looked(time.monotonic(), is_there=is_there)
         if is_there:
-            _log.info("link.going_back", link=self._link, endpoint=config.endpoints[0][0])
+            _log.info("link.going_back", link=self._link, endpoint=endpoint[0])
             session.leave(_CHANGE_PATIENCE_S)
 
     def _came_up(self) -> None:
-        now = time.monotonic()
-        self._roster.came_up(now)
-        if self._lost_at is not None and self._carried_by != self._roster.turn:
-            metrics.FAILOVERS.labels(self._link).inc()
-            metrics.FAILOVER_SECONDS.labels(self._link).observe(now - self._lost_at)
-        self._carried_by = self._roster.turn
+        self._watch.look_at_session()
+        took_s = self._course.came_up(time.monotonic())
+        if took_s is not None:
+            metrics.failed_over(self._link, took_s)
 
     async def _file_orphans(self) -> None:
         filed = await self._taker.file_orphans(
@@ -187,42 +203,98 @@ class Holder:
         return config
 
     async def _pause(self, seconds: float) -> None:
+        self._filer.say(retry_at=clock.estimate() + timedelta(seconds=seconds))
+        await self._wait(seconds)
+        self._filer.say(retry_at=None)
+
+    async def _wait(self, seconds: float) -> None:
         self._skip_pause.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._skip_pause.wait()
-        except TimeoutError:
-            return
 
     def _is_wanted_elsewhere(self) -> bool:
         """True when the session ended because we wanted it to."""
-        return self._stopping or self._has_changed or self._roster.is_going_back
-
-    @property
-    def _has_changed(self) -> bool:
-        return bool(self._config and self._wanted_version and self._wanted_version > self._config.version)
+        return self._stopping or self._course.leads_elsewhere
 
     @property
     def _capacity(self) -> int:
-        may_take = not self._stopping and not self._has_changed and self._keeper.holds
+        may_take = not self._stopping and not self._course.leads_elsewhere and self._keeper.holds
         return self._session.capacity if self._session and may_take else 0
-
-    def _look(self) -> None:
-        self._taker.look()
 
     def _supplied(self) -> None:
         if self._session:
             self._session.supplied()
 
-    def _change(self, version: int) -> None:
-        self._wanted_version = version
-        if self._has_changed:
-            self._skip_pause.set()
-            if self._session:
-                self._session.leave(_CHANGE_PATIENCE_S)
+    def _hear(self, heard: Heard) -> None:
+        self._course.hear(heard.version)
+        if self._course.has_changed:
+            self._leave(_CHANGE_PATIENCE_S)
+        self._follow(heard.wish)
+        self._commander.look()
+
+    def _follow(self, wish: Wish) -> None:
+        """Do what staff want from now on."""
+        if not self._course.follow(wish):
+            return
+        _log.info("link.wanted", link=self._link, wanted=wish.wanted.value, endpoint=wish.endpoint)
+        self._taker.lowest = self._course.lowest
+        if self._course.leads_elsewhere:
+            self._leave(_CHANGE_PATIENCE_S)
+        self._skip_pause.set()
+        if wish.wanted is Wanted.OPEN:
+            self._taker.look()
+        else:
+            self._give_back_soon()
+        ring(FORWARD)
+
+    def _give_back_soon(self) -> None:
+        self._giving_back = asyncio.get_running_loop().create_task(self._taker.give_back(failed=False))
+
+    def _leave(self, patience_s: float) -> None:
+        self._skip_pause.set()
+        if self._session:
+            self._session.leave(patience_s)
+
+    @property
+    def config(self) -> LinkConfig | None:
+        """The configuration in use."""
+        return self._course.config
+
+    @property
+    def session(self) -> Session | None:
+        """The session that stands or is about to, if one does."""
+        return self._session if self._session and not self._session.is_over else None
+
+    @property
+    def report(self) -> LinkReport:
+        """What was last said of the link."""
+        return self._filer.latest
+
+    @property
+    def footing(self) -> Footing:
+        """How the link stands."""
+        is_up = bool(self.session and self.session.is_up)
+        return self._course.footing(is_up=is_up, is_spared=self._breaker.state is not BreakerState.CLOSED)
+
+    async def want(self, wanted: Wanted, endpoint: str | None = None) -> None:
+        """Keep what staff want, and do it; what is written no more is given back when this returns."""
+        host = self._course.wish.endpoint if endpoint is None else endpoint
+        wish = await insist(self._link, lambda: self._store.wish(wanted, host))
+        if wish:
+            self._follow(wish)
+        if self._giving_back:
+            await self._giving_back
+
+    def reload(self) -> None:
+        """Begin a new session with the configuration as it is now."""
+        self._course.reload()
+        self._leave(_CHANGE_PATIENCE_S)
+
+    def reset_breaker(self) -> None:
+        """Close the breaker."""
+        self._breaker.reset()
 
     def _begin_stop(self) -> None:
         self._stopping = True
-        self._skip_pause.set()
-        if self._session:
-            self._session.leave(self._drain_s)
+        self._leave(self._drain_s)

@@ -13,22 +13,25 @@ from typing import Any, Final
 
 import psycopg
 import structlog
+from django.conf import settings
 from psycopg.rows import namedtuple_row
 
 from processor import statements as sql
+from processor.link.wishes import Wanted, Wish
+from queueing.clock import boottime, saw
 
 TTL_S: Final = 6.0
 MARGIN_S: Final = 0.5
 RENEW_EVERY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.5
+#: a renewal that has no answer after so long is taken for unanswered, until it comes
+_LATE_S: Final = 1.0
 _STATEMENT_TIMEOUT_MS: Final = 2000
 
+#: without a free file descriptor a connection fails in the kernel, not in PostgreSQL
+_AWAY: Final = (psycopg.Error, OSError)
+
 _log = structlog.get_logger(__name__)
-
-
-def boottime() -> float:
-    """Return seconds of CLOCK_BOOTTIME."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def holder_name() -> str:
@@ -44,8 +47,8 @@ def connect(url: str) -> "psycopg.Connection[Any]":
         row_factory=namedtuple_row,
         connect_timeout=2,
         options=f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}",
-        tcp_user_timeout=_STATEMENT_TIMEOUT_MS,
         application_name="lease",
+        **settings.DATABASE_TCP | {"tcp_user_timeout": _STATEMENT_TIMEOUT_MS},
     )
 
 
@@ -57,6 +60,20 @@ class Grant:
     epoch: int
     holder: str
     deadline: float
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a renewal tells of the link: its configuration's version, what staff want, and whether they ask for more."""
+
+    version: int | None
+    wish: Wish
+    is_commanded: bool
+
+
+def _wish(row: Any) -> Wish:
+    return Wish(row.wishes, Wanted(row.wanted), row.wanted_endpoint)
 
 
 class Candidate:
@@ -84,7 +101,8 @@ class Candidate:
             return None
         parameters = {"link": self._link, "holder": self._holder, "epoch": row.epoch, "renewals": row.renewals}
         granted = connection.execute(sql.GRANT, parameters).fetchone()
-        return granted and Grant(self._link, granted.epoch, self._holder, asked + TTL_S - MARGIN_S)
+        deadline = asked + TTL_S - MARGIN_S
+        return granted and Grant(self._link, granted.epoch, self._holder, deadline, _wish(granted))
 
 
 def acquire(url: str, link: str, keep_waiting: Callable[[], None]) -> Grant:
@@ -98,7 +116,7 @@ def acquire(url: str, link: str, keep_waiting: Callable[[], None]) -> Grant:
                 connection = connection or connect(url)
                 if grant := candidate.look(connection, boottime):
                     return grant
-            except psycopg.Error as error:
+            except _AWAY as error:
                 _log.warning("lease.database_away", link=link, error=type(error).__name__)
                 if connection:
                     connection.close()
@@ -112,14 +130,15 @@ def acquire(url: str, link: str, keep_waiting: Callable[[], None]) -> Grant:
 class Keeper:
     """Renews a grant every second in threads of its own, and calls `lost` when its deadline passes."""
 
-    def __init__(self, url: str, grant: Grant, lost: Callable[[str], None], changed: Callable[[int], None]) -> None:
+    def __init__(self, url: str, grant: Grant, lost: Callable[[str], None], heard: Callable[[Heard], None]) -> None:
         self.deadline = grant.deadline
+        self._late_from = grant.deadline
         self._url = url
         self._grant = grant
         self._lost = lost
-        self._changed = changed
+        self._heard = heard
         self._stopped = threading.Event()
-        self._link_version: int | None = None
+        self._last_heard: Heard | None = None
         self._answered = True
         self._threads = [
             threading.Thread(target=self._renew_for_ever, name="lease-renew", daemon=True),
@@ -133,8 +152,8 @@ class Keeper:
 
     @property
     def may_begin(self) -> bool:
-        """True while something new may be written: the lease holds, and the last renewal was answered."""
-        return self._answered and self.holds
+        """True while something new may be written: the lease holds, the last renewal was answered, and none is late."""
+        return self._answered and self.holds and boottime() < self._late_from
 
     @property
     def holds(self) -> bool:
@@ -147,7 +166,7 @@ class Keeper:
         try:
             with connect(self._url) as connection:
                 connection.execute(sql.RELEASE, self._parameters())
-        except psycopg.Error as error:
+        except _AWAY as error:
             _log.warning("lease.not_released", link=self._grant.link, error=type(error).__name__)
 
     def _parameters(self) -> dict[str, Any]:
@@ -171,7 +190,7 @@ class Keeper:
         try:
             connection = connection or connect(self._url)
             row = connection.execute(sql.RENEW, self._parameters()).fetchone()
-        except psycopg.Error as error:
+        except _AWAY as error:
             _log.warning("lease.not_renewed", link=self._grant.link, error=type(error).__name__)
             self._answered = False
             if connection:
@@ -179,14 +198,17 @@ class Keeper:
             return None, True
         self._answered = True
         if row is not None:
+            saw(row.at, before, boottime())
             self.deadline = before + TTL_S - MARGIN_S
-            self._tell(row.link_version)
+            self._late_from = before + RENEW_EVERY_S + _LATE_S
+            self._tell(Heard(row.link_version, _wish(row), row.is_commanded))
         return connection, row is not None
 
-    def _tell(self, link_version: int | None) -> None:
-        if link_version is not None and link_version != self._link_version:
-            self._link_version = link_version
-            self._changed(link_version)
+    def _tell(self, heard: Heard) -> None:
+        """Pass on what is new; a command is until it is taken."""
+        if heard.is_commanded or heard != self._last_heard:
+            self._last_heard = heard
+            self._heard(heard)
 
     def _watch(self) -> None:
         while not self._stopped.wait(max(0.005, min(0.1, self.deadline - boottime()))):

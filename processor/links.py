@@ -3,36 +3,30 @@
 A change is one transaction that counts the version up; the holder sees the version with its next renewal.
 """
 
-import ipaddress
-import re
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from processor.checking import check
 from processor.codec.dialects import DIALECTS, Dialect
-from processor.errors import ProcessorError
 from processor.link.breaker import BreakerPolicy, BreakerState
-from processor.link.framing import FRAMINGS
+from processor.link.health import Layer
 from processor.link.profile import Profile
+from processor.link.wishes import Wanted
 from processor.models import Endpoint, Lease, Link, LinkStatus
+from processor.versions import Author, Outdated, document, keep
 from queueing.database import rows
+from queueing.statements import REVERSAL_PRIORITY
 
-_ALIVE_S: Final = 8
-
-
-class LinkRefused(ProcessorError):
-    """A link cannot be configured like that."""
-
-    permanent = True
+ALIVE_S: Final = 8
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,7 @@ class LinkConfig:
     answer_timeout_s: float
     echo_interval_s: float
     echo_timeout_s: float
+    sign_on_timeout_s: float
     failback_s: float
     store_and_forward: bool
     breaker_failures: int
@@ -60,6 +55,10 @@ class LinkConfig:
     breaker_window_s: float
     breaker_open_s: float
     breaker_successes: int
+    health_process_s: float
+    health_network_s: float
+    health_protocol_s: float
+    health_resources_s: float
     endpoints: tuple[tuple[str, int], ...]
 
     @cached_property
@@ -76,6 +75,10 @@ class LinkConfig:
     def stan_sequence(self) -> str:
         """The link's own cycling sequence (M10)."""
         return f"processor_stan_{self.id}"
+
+    def health_interval_s(self, layer: Layer) -> float:
+        """Return how long after one look at a layer the next one is due."""
+        return float(getattr(self, f"health_{layer.value}_s"))
 
     def breaker_policy(self) -> BreakerPolicy:
         """Return when the link's breaker opens and closes."""
@@ -100,6 +103,7 @@ class LinkConfig:
             answer_timeout_s=self.answer_timeout_s,
             echo_interval_s=self.echo_interval_s,
             echo_timeout_s=self.echo_timeout_s,
+            sign_on_timeout_s=self.sign_on_timeout_s,
         )
 
 
@@ -114,43 +118,58 @@ class LiveLink:
     state: str
     cause: str
     breaker: str
-    #: seconds since it went down, 0 while it is up; None before it was ever held
+    #: seconds since it went down, 0 while it is up; None before it was ever held, negative after a clock was set back
     down_s: float | None
     #: seconds the breaker has been in its state
     breaker_s: float
+    #: what staff want of it
+    wanted: str = Wanted.OPEN.value
+
+    @property
+    def reverses(self) -> bool:
+        """True when reversals go out now: up, and not spared by its breaker."""
+        return self.up and self.breaker != BreakerState.OPEN.value
 
     @property
     def carries(self) -> bool:
-        """True when payments go out now: up, and not spared by its breaker."""
-        return self.up and self.breaker != BreakerState.OPEN.value
+        """True when payments go out now: reversals do, and staff have not stopped the rest."""
+        return self.reverses and self.wanted == Wanted.OPEN.value
+
+    @property
+    def lowest(self) -> int:
+        """The lowest priority that goes out: any, or only what is owed to the host."""
+        return 0 if self.wanted == Wanted.OPEN.value else REVERSAL_PRIORITY
 
 
 _CONFIG: Final = """
 SELECT l.id, l.name, l.version, l.dialect AS dialect_name, l.framing, l.terminal_id, l.card_acceptor_id,
     l.time_zone AS time_zone_name, coalesce(l.bank_uuid::text, '') AS bank_uuid, l.window, l.answer_timeout_s,
-    l.echo_interval_s, l.echo_timeout_s, l.failback_s, l.store_and_forward, l.breaker_failures, l.breaker_rate,
-    l.breaker_volume, l.breaker_window_s, l.breaker_open_s, l.breaker_successes,
+    l.echo_interval_s, l.echo_timeout_s, l.sign_on_timeout_s, l.failback_s, l.store_and_forward, l.breaker_failures,
+    l.breaker_rate, l.breaker_volume, l.breaker_window_s, l.breaker_open_s, l.breaker_successes,
+    l.health_process_s, l.health_network_s, l.health_protocol_s, l.health_resources_s,
     (SELECT array_agg(e.host || ' ' || e.port ORDER BY e.position) FROM processor_endpoint e WHERE e.link_id = l.id)
         AS endpoints
 FROM processor_link l WHERE l.name = %(name)s OR %(name)s = '' ORDER BY l.id LIMIT 1"""
 
+_SHELL: Final = Author("command line")
+
+_HELD: Final = f"""
+SELECT NOT released AND renewed_at > clock_timestamp() - interval '{ALIVE_S} seconds' AS is_held
+FROM processor_lease WHERE link = %(link)s"""
+
 _NAMES: Final = "SELECT name FROM processor_link ORDER BY id"
 
 _LIVE: Final = f"""
-SELECT n.up, s.version, s.business_date, s.since, s.state, s.cause, s.breaker,
+SELECT n.up, l.wanted, s.version, s.business_date, s.since, s.state, s.cause, s.breaker,
     CASE WHEN n.up THEN 0
         ELSE extract(epoch FROM clock_timestamp() - CASE WHEN s.up THEN l.renewed_at ELSE s.down_since END)
     END::float8 AS down_s,
-    coalesce(extract(epoch FROM clock_timestamp() - s.breaker_since), 0)::float8 AS breaker_s
+    greatest(coalesce(extract(epoch FROM clock_timestamp() - s.breaker_since), 0), 0)::float8 AS breaker_s
 FROM processor_linkstatus s JOIN processor_lease l USING (link), LATERAL (
     SELECT s.up AND s.epoch = l.epoch AND NOT l.released
-        AND l.renewed_at > clock_timestamp() - interval '{_ALIVE_S} seconds' AS up
+        AND l.renewed_at > clock_timestamp() - interval '{ALIVE_S} seconds' AS up
 ) AS n
 WHERE s.link = %(link)s"""
-
-_NAME: Final = re.compile(r"[0-9A-Za-z_-]{1,50}\Z")
-_HOST: Final = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,251}[0-9A-Za-z])?\Z")
-_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 
 #: a door refuses by how the link was at most so long ago
 _LIVE_FRESH_S: Final = 1.0
@@ -187,6 +206,12 @@ def remembered(name: str = "") -> LinkConfig | None:
     return known[1]
 
 
+def is_held(name: str) -> bool:
+    """Say whether a worker holds a link."""
+    found = rows(_HELD, {"link": name})
+    return bool(found and found[0].is_held)
+
+
 def live(name: str) -> LiveLink | None:
     """Return how a link is now."""
     found = rows(_LIVE, {"link": name})
@@ -203,13 +228,25 @@ def remembered_live(name: str) -> LiveLink | None:
 
 
 @transaction.atomic
-def configure(name: str, changes: Mapping[str, Any], endpoints: list[tuple[str, int]] | None = None) -> Link:
-    """Create a link or change it, and count its version up; raises LinkRefused with a sentence."""
+def configure(
+    name: str,
+    changes: Mapping[str, Any],
+    endpoints: Sequence[tuple[str, int]] | None = None,
+    author: Author = _SHELL,
+    expected: int | None = None,
+) -> Link:
+    """Create a link or change it, count its version up and keep it; raises LinkRefused with sentences.
+
+    Raises Outdated when a version is expected that is not the link's any more.
+    """
     link = Link.objects.select_for_update().filter(name=name).first() or Link(name=name, version=0)
+    if expected is not None and link.version != expected:
+        raise Outdated
     is_new = link.pk is None
+    before = {} if is_new else document(link)
     for field, value in changes.items():
         setattr(link, field, value)
-    _check(link, endpoints if endpoints is not None or not is_new else [])
+    check(link, endpoints if endpoints is not None or not is_new else [])
     link.version += 1
     link.save()
     if endpoints is not None:
@@ -220,6 +257,8 @@ def configure(name: str, changes: Mapping[str, Any], endpoints: list[tuple[str, 
         )
     if is_new:
         _found(link)
+    link.refresh_from_db()
+    keep(link, before, document(link), author)
     _remembered.clear()
     _remembered_live.clear()
     return link
@@ -232,56 +271,3 @@ def _found(link: Link) -> None:
     LinkStatus.objects.create(link=link.name, business_date=today)
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SEQUENCE processor_stan_{link.pk} AS int MINVALUE 1 MAXVALUE 999999 CYCLE")
-
-
-def _check(link: Link, endpoints: list[tuple[str, int]] | None) -> None:
-    if endpoints is not None and not endpoints:
-        raise LinkRefused("A link needs at least one endpoint: --endpoint HOST:PORT.")
-    dialect = DIALECTS.get(link.dialect)
-    width = dialect.rules[41].pad_to if dialect else 0
-    timers = (
-        *(link.answer_timeout_s, link.echo_interval_s, link.echo_timeout_s),
-        *(link.breaker_window_s, link.breaker_open_s, link.failback_s),
-    )
-    counts = (link.breaker_failures, link.breaker_volume, link.breaker_successes)
-    requirements = {
-        "A link's name is 1 to 50 letters, digits, dashes and underscores.": _NAME.match(link.name),
-        "An endpoint is HOST:PORT with a host name or an address, and a port from 1 to 65535.": all(
-            _is_host(host) and 0 < port < 65536 for host, port in endpoints or ()
-        ),
-        "An endpoint is named twice.": len(set(endpoints or ())) == len(endpoints or ()),
-        f"The dialect must be one of {', '.join(DIALECTS)}.": dialect is not None,
-        f"The framing must be one of {', '.join(FRAMINGS)}.": link.framing in FRAMINGS,
-        "The time zone must be a name such as Asia/Jakarta.": link.time_zone in available_timezones(),
-        f"The terminal id takes 1 to {width} characters of ASCII in this dialect.": _fits(link.terminal_id, width),
-        "The card acceptor id takes 1 to 15 characters of ASCII.": _fits(link.card_acceptor_id, 15),
-        "The bank's UUID must be one.": link.bank_uuid is None or _is_uuid(str(link.bank_uuid)),
-        "The window is 1 to 1024 messages.": 1 <= link.window <= 1024,
-        "Timeouts and intervals are 0.1 to 3600 seconds.": all(0.1 <= seconds <= 3600 for seconds in timers),
-        "The breaker counts 1 to 10000 failures, messages and successes.": all(1 <= n <= 10_000 for n in counts),
-        "The breaker's rate is 1 to 100 percent.": 1 <= link.breaker_rate <= 100,
-        "An echo must be answered before the next one is due.": link.echo_timeout_s <= link.echo_interval_s,
-    }
-    for sentence, fulfilled in requirements.items():
-        if not fulfilled:
-            raise LinkRefused(sentence)
-
-
-def _fits(text: str, width: int) -> bool:
-    return len(text) <= width and _TEXT.match(text) is not None
-
-
-def _is_host(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return _HOST.match(text) is not None
-    return True
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -20,7 +20,14 @@ FAILOVERS = Counter("ferryman_failovers", "Times another host of a link took ove
 FAILOVER_SECONDS = Histogram(
     "ferryman_failover_seconds", "From losing one host to being up with another.", ["link"], buckets=_SHORT
 )
+HELD_BACK = Counter("ferryman_link_held_back", "Times a host was not read on until its words were filed.", ["link"])
 UNMATCHED = Counter("ferryman_unmatched_answers", "Answers that no payment asked for.", ["link"])
+
+
+def failed_over(link: str, took_s: float) -> None:
+    """Another host of a link carries now."""
+    FAILOVERS.labels(link).inc()
+    FAILOVER_SECONDS.labels(link).observe(took_s)
 
 
 @lru_cache(maxsize=256)

@@ -5,9 +5,13 @@ Owns columns and indexes; the lease's rules are in `lease.py`, filing in `filing
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from processor.codec.dialects import DIALECTS
+from processor.link.console import CommandState, Verb
 from processor.link.framing import FRAMINGS
+from processor.link.wishes import Wanted
+from processor.route_models import Route as Route  # noqa: PLC0414  (Django looks for models here)
 
 
 class Link(models.Model):
@@ -26,6 +30,7 @@ class Link(models.Model):
     answer_timeout_s = models.FloatField(default=30)
     echo_interval_s = models.FloatField(default=30)
     echo_timeout_s = models.FloatField(default=10)
+    sign_on_timeout_s = models.FloatField(default=10, db_default=10)
     failback_s = models.FloatField(default=60, db_default=60, help_text="Before another host makes room for the first.")
     store_and_forward = models.BooleanField(
         default=True, db_default=True, help_text="Off: what cannot be sent now is refused."
@@ -36,9 +41,43 @@ class Link(models.Model):
     breaker_window_s = models.FloatField(default=60, db_default=60)
     breaker_open_s = models.FloatField(default=60, db_default=60, help_text="Before an echo tries the host.")
     breaker_successes = models.IntegerField(default=3, db_default=3, help_text="Answered messages that close it.")
+    health_process_s = models.FloatField(default=10, db_default=10, help_text="Between two looks at the worker.")
+    health_network_s = models.FloatField(default=5, db_default=5, help_text="Between two looks at the connection.")
+    health_protocol_s = models.FloatField(
+        default=30, db_default=30, help_text="Between two looks at echoes and answers."
+    )
+    health_resources_s = models.FloatField(default=15, db_default=15, help_text="Between two looks at what is left.")
+
+    class Meta:
+        verbose_name = _("link")
+        verbose_name_plural = _("links")
+        permissions = [
+            ("operate_link", "Can tell a link what to do, or ask for it"),
+            ("configure_link", "Can ask for another configuration of a link"),
+            ("approve_link", "Can agree to what changes a link"),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class LinkVersion(models.Model):
+    """A link's whole configuration as somebody left it; never changed, only followed by the next."""
+
+    link = models.TextField()
+    version = models.IntegerField()
+    at = models.DateTimeField()
+    who = models.TextField()
+    why = models.TextField()
+    configuration = models.JSONField()
+    #: (field, before, after) of what is not as in the version before
+    changed = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["link", "version"], name="link_version")]
+
+    def __str__(self) -> str:
+        return f"{self.link} version {self.version}"
 
 
 class Endpoint(models.Model):
@@ -67,6 +106,10 @@ class Lease(models.Model):
     released = models.BooleanField(default=True)
     #: for people and gauges only; nobody takes a lease over by comparing times
     renewed_at = models.DateTimeField(null=True)
+    #: what staff want of the link, whoever holds it; the number counts their wishes
+    wanted = models.TextField(default=Wanted.OPEN.value, db_default=Wanted.OPEN.value)
+    wanted_endpoint = models.TextField(default="", db_default="")
+    wishes = models.IntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"{self.link} epoch {self.epoch}"
@@ -87,18 +130,80 @@ class LinkStatus(models.Model):
     breaker = models.TextField(default="closed", db_default="closed")
     breaker_since = models.DateTimeField(null=True)
     cause = models.TextField(default="")
+    #: when its holder connects again, while it pauses before that
+    retry_at = models.DateTimeField(null=True)
     endpoint = models.TextField(default="")
     last_echo_at = models.DateTimeField(null=True)
     echo_ms = models.FloatField(null=True)
+    #: layer -> its score and what lowered it, as the holder found it last
+    health = models.JSONField(default=dict, db_default={})
     #: the host's business date; a cut-over (0800/201) moves it on
     business_date = models.DateField()
     last_cut_over = models.TextField(default="")
+    #: when an answer told a date whose cut-over we had not heard of
+    business_date_told_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "link statuses"
 
     def __str__(self) -> str:
         return f"{self.link} {self.state}"
+
+
+class LinkEvent(models.Model):
+    """A step of a link's history: a holder began, a session connected, came up, or ended, and why."""
+
+    id = models.BigAutoField(primary_key=True)
+    link = models.TextField()
+    epoch = models.IntegerField()
+    at = models.DateTimeField()
+    state = models.TextField()
+    endpoint = models.TextField(default="")
+    cause = models.TextField(default="")
+    #: how long the step before it lasted
+    after_ms = models.IntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["link", "-id"], name="link_event_latest"),
+            models.Index(fields=["at"], name="link_event_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.link} {self.state}"
+
+
+class LinkCommand(models.Model):
+    """What staff asked of the worker that holds a link, and its answer. Carried out once or never."""
+
+    id = models.BigAutoField(primary_key=True)
+    link = models.TextField()
+    verb = models.TextField(choices=[(verb.value, verb.value.replace("_", " ")) for verb in Verb])
+    parameters = models.JSONField(default=dict)
+    asked_by = models.TextField()
+    #: why, in the words of whoever asked
+    reason = models.TextField(default="", db_default="")
+    asked_at = models.DateTimeField()
+    #: nobody takes it after that
+    expires_at = models.DateTimeField()
+    state = models.TextField(choices=[(state.value, state.value) for state in CommandState])
+    epoch = models.IntegerField(null=True)
+    holder = models.TextField(default="", db_default="")
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    #: a sentence
+    answer = models.TextField(default="", db_default="")
+    #: what there is to show: messages field by field, masked
+    detail = models.JSONField(default=dict, db_default={})
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["link", "id"], name="command_open", condition=Q(state="open")),
+            models.Index(fields=["link", "-id"], name="command_latest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.id} of {self.link}"
 
 
 class InboundFrame(models.Model):
@@ -135,25 +240,32 @@ class InboundFrame(models.Model):
 
 
 class Message(models.Model):
-    """The journal: every message that was on the wire, masked."""
+    """The journal: every message that was on the wire, masked; what was about a payment also sealed, for a while."""
 
     id = models.BigAutoField(primary_key=True)
-    link = models.TextField()
-    epoch = models.IntegerField()
-    outward = models.BooleanField()
-    mti = models.TextField(blank=True)
-    at = models.DateTimeField()
+    link = models.TextField(_("link"))
+    epoch = models.IntegerField(_("epoch"))
+    outward = models.BooleanField(_("to the bank"))
+    mti = models.TextField("MTI", blank=True)
+    at = models.DateTimeField(_("at"))
     payment_id = models.UUIDField(null=True)
     attempt = models.SmallIntegerField(null=True)
     #: field number -> masked text
     fields = models.JSONField()
     #: what was wrong with it or uncertain about it
-    remark = models.TextField(default="")
+    remark = models.TextField(_("remark"), default="")
+    #: the body as it was on the wire, but for what is never kept (`codec.blanking`); removed after RAW_MESSAGE_DAYS
+    sealed_body = models.BinaryField(null=True)
 
     class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        # Not a "view_": who reads everything else does not read this.
+        permissions = [("reveal_message", "Can see a message as it was on the wire, each look with its reason")]
         indexes = [
             models.Index(fields=["payment_id"], name="message_payment", condition=Q(payment_id__isnull=False)),
             models.Index(fields=["link", "-id"], name="message_network", condition=Q(payment_id__isnull=True)),
+            models.Index(fields=["at"], name="message_body_age", condition=Q(sealed_body__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -166,15 +278,15 @@ class Key(models.Model):
     class Type(models.TextChoices):
         """What a key is for."""
 
-        TPK = "TPK", "PIN key"
-        TSK = "TSK", "MAC key"
+        TPK = "TPK", _("PIN key")
+        TSK = "TSK", _("MAC key")
 
     class State(models.TextChoices):
         """A key's life."""
 
-        PENDING = "PENDING"
-        ACTIVE = "ACTIVE"
-        EXPIRED = "EXPIRED"
+        PENDING = "PENDING", _("pending")
+        ACTIVE = "ACTIVE", _("active")
+        EXPIRED = "EXPIRED", _("expired")
 
     link = models.ForeignKey(Link, models.CASCADE, related_name="keys")
     type = models.CharField(max_length=3, choices=Type.choices)
@@ -183,8 +295,14 @@ class Key(models.Model):
     check_value = models.CharField(max_length=16)
     wrapped = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
+    #: by the database's clock
+    expired_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("replace_key", "Can put a link's key in, and ask that it come into force"),
+            ("approve_key", "Can agree that a link's key come into force"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["link", "type", "version"], name="key_version"),
             models.UniqueConstraint(

@@ -6,12 +6,13 @@ Owns the translation of the machine's events into writes, filings and timers. De
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final, cast
 
 import structlog
 
 from processor import metrics
+from processor.alarm import Alarm
+from processor.books import Books
 from processor.connection import Connection
 from processor.filing import Filer
 from processor.lease import Keeper
@@ -22,10 +23,13 @@ from processor.link.states import State
 from processor.links import LinkConfig
 from processor.store import LinkStore, Taken, insist
 from processor.taking import Taker
+from queueing import clock
 from queueing.failpoints import reach
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _STANS: Final = 16
+#: for a sign-on, an echo and a sign-off, and one more: a session that does not come up burns no others
+_FIRST_STANS: Final = 4
 #: A sixteenth of the window, in answers of 200 bytes, is read before what it made room for is written: a burst of
 #: answers must not stop the writing.
 _BYTES_AT_ONCE: Final = 13
@@ -48,7 +52,7 @@ class Session:
         came_up: Callable[[], None],
     ) -> None:
         self._config = config
-        self._endpoint = endpoint
+        self._endpoint, self._host = endpoint, f"{endpoint[0]}:{endpoint[1]}"
         self._tell_up = came_up
         self._link = config.name
         self._store = store
@@ -59,16 +63,12 @@ class Session:
         self._machine = Machine(config.profile())
         self._in_flight = metrics.IN_FLIGHT.labels(config.name)
         self._bytes_in, self._bytes_out = (metrics.BYTES.labels(config.name, way) for way in ("in", "out"))
-        self._connection: Connection | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.connection: Connection | None = None
+        self._alarm = Alarm(self._tick)
         self._ended = asyncio.Event()
-        self._began = 0.0
-        self._came_up = False
-        self._left = False
+        self._began, self._came_up, self._left = 0.0, False, False
         self._restocking: asyncio.Task[None] | None = None
-        #: what was heard and written since the books were last made: they wait until the window is full again
-        self._heard: list[ev.Answered] = []
-        self._written: list[Taken] = []
+        self._books = Books(config.name, filer, config.dialect)
 
     async def run(self) -> bool:
         """Connect, sign on, carry, and return when the connection is gone and nothing is in flight."""
@@ -76,11 +76,11 @@ class Session:
         metrics.WINDOW.labels(self._link).set(self._config.window)
         # From its first second, so that a rate of zero is a figure and not a gap.
         metrics.messages(self._link, "out", self._config.dialect.mti["request"], "written")
-        self._filer.say(state="connecting", up=False, version=self._config.version)
-        if not await self._connect():
-            return False
-        await self._restock()
-        if not self._left:
+        self._filer.say(state="connecting", up=False, endpoint=self._host, version=self._config.version)
+        # Before there is a connection: what a host sends at once meets a machine that can read it.
+        await self._restock(_FIRST_STANS)
+        self._machine.business_day.begin(await insist(self._link, self._store.business_date))
+        if not self._left and await self._connect() and not self._left:
             self._do(self._machine.connected(_now()))
             self._make_books()
             await self._ended.wait()
@@ -93,16 +93,39 @@ class Session:
 
         While the breaker lets only a few through, so many and none ahead.
         """
-        if self._machine.state is not State.UP or self._left:
+        if not self.is_up:
             return 0
         window = self._config.window
         ahead = window // 2 if self._breaker.state is BreakerState.CLOSED else 0
-        return max(0, self._breaker.room(window) + ahead - self._machine.in_flight)
+        return max(0, self._breaker.room(window) + ahead - len(self._machine.window))
+
+    @property
+    def is_up(self) -> bool:
+        """Signed on, the last echo answered, and not about to leave (F4)."""
+        return self._machine.state is State.UP and not self._left
+
+    @property
+    def is_over(self) -> bool:
+        """The connection is gone, or was never made."""
+        return self._ended.is_set()
+
+    async def ask(self, purpose: str) -> tuple[bytes, ev.Replied] | None:
+        """Send a network management message for a person; returns it and what was replied, None if not up."""
+        if self._machine.stock < _FIRST_STANS:
+            await self._restock()
+        if not self.is_up:
+            return None
+        reply: asyncio.Future[ev.Replied] = asyncio.get_running_loop().create_future()
+        events = self._machine.ask(purpose, reply, _now())
+        sent = next(event.body for event in events if isinstance(event, ev.NetworkMessage))
+        self._do(events)
+        self._make_books()
+        return sent, await reply
 
     @property
     def entries(self) -> list[int]:
         """The entries whose messages are in flight."""
-        return [cast("Taken", message.token).entry_id for message in self._machine.in_flight_messages]
+        return [cast("Taken", message.token).entry_id for message in self._machine.window.messages]
 
     def leave(self, patience_s: float) -> None:
         """Write nothing new, wait for answers as long as that, sign off, end."""
@@ -116,16 +139,16 @@ class Session:
         self._make_books()
 
     def _supply(self) -> None:
-        machine, connection = self._machine, self._connection
+        machine, connection = self._machine, self.connection
         while connection and connection.is_clear and self._taker.in_hand and (room := self._room):
             now = _now()
-            batch = self._taker.next(room, now.monotonic)
+            batch = self._taker.next(room, now.monotonic, machine.window.keys)
             if not batch:
-                continue
+                break
             reach("taken_before_write")
             self._do(machine.send([ev.Outgoing(taken, taken.key, taken.mti, taken.body) for taken in batch], now))
             reach("written")
-            self._written += batch
+            self._books.write(batch)
 
     @property
     def _room(self) -> int:
@@ -133,12 +156,11 @@ class Session:
         if not self._keeper.may_begin:
             return 0
         machine = self._machine
-        return max(0, min(machine.room, self._breaker.room(self._config.window) - machine.in_flight))
+        return max(0, min(machine.room, self._breaker.room(self._config.window) - len(machine.window)))
 
     async def _connect(self) -> bool:
-        name = f"{self._endpoint[0]}:{self._endpoint[1]}"
         try:
-            self._connection = await Connection.open(
+            self.connection = await Connection.open(
                 self._endpoint,
                 _CONNECT_TIMEOUT_S,
                 lambda: self._keeper.holds,
@@ -149,23 +171,24 @@ class Session:
         except OSError as error:
             cause = "connect_timeout" if isinstance(error, TimeoutError) else "connect_refused"
             metrics.CONNECTS.labels(self._link, "failed", cause).inc()
-            _log.warning("link.not_connected", link=self._link, endpoint=name, cause=cause)
-            self._filer.say(state="closed", endpoint=name, cause=cause)
+            _log.warning("link.not_connected", link=self._link, endpoint=self._host, cause=cause)
+            self._filer.say(state="closed", endpoint=self._host, cause=cause)
             return False
-        self._filer.say(endpoint=name)
+        self._filer.say(endpoint=self._host)
         return True
 
-    async def _restock(self) -> None:
+    async def _restock(self, count: int = _STANS) -> None:
         """Draw STANs for sign-on and echo from the link's own sequence (M10)."""
-        drawn = await insist(self._link, lambda: self._store.draw_stans(self._config.stan_sequence, _STANS))
+        drawn = await insist(self._link, lambda: self._store.draw_stans(self._config.stan_sequence, count))
         self._machine.supply(drawn)
 
     def _hang_up(self) -> None:
-        if self._connection:
-            self._connection.close(reset=not self._left)
+        if self.connection:
+            self.connection.close(reset=not self._left)
         self._do(self._machine.disconnected())
         self._make_books()
-        self._stop_timer()
+        self._alarm.stop()
+        self._ended.set()
 
     # What comes from the socket and the clock
 
@@ -177,6 +200,13 @@ class Session:
             self._supply()
         self._make_books()
         self._taker.room_grew()
+        if self.connection and self._filer.is_full(self._read_on):
+            metrics.HELD_BACK.labels(self._link).inc()
+            self.connection.hold_back()
+
+    def _read_on(self) -> None:
+        if self.connection:
+            self.connection.read_on()
 
     def _lost(self) -> None:
         self._do(self._machine.disconnected())
@@ -185,7 +215,6 @@ class Session:
         self._ended.set()
 
     def _tick(self) -> None:
-        self._timer = None
         self._do(self._machine.tick(_now()))
         if self._breaker.state is BreakerState.OPEN and not self._breaker.seconds_left(time.monotonic()):
             self._do(self._machine.probe(_now()))
@@ -204,7 +233,7 @@ class Session:
                 self._write(frame)
             case ev.Answered():
                 self._breaker.answered(time.monotonic())
-                self._heard.append(event)
+                self._books.hear(event)
             case ev.Unanswered(message, cause):
                 if cause is ev.Cause.TIMEOUT:
                     self._breaker.failed(time.monotonic())
@@ -213,10 +242,12 @@ class Session:
                 self._filer.stray(event, self._config.dialect)
             case ev.NetworkMessage():
                 self._filer.network_message(event, self._config.dialect)
+            case ev.Replied(token):
+                cast("asyncio.Future[ev.Replied]", token).set_result(event)
             case ev.EchoAnswered(elapsed_s):
                 self._echo_answered(elapsed_s)
-            case ev.CutOver(key):
-                self._filer.cut_over(key)
+            case ev.CutOver() | ev.BusinessDateTold():
+                self._filer.business_date_moved(event)
             case ev.WentUp():
                 self._went_up()
             case ev.WentDown(cause):
@@ -228,22 +259,14 @@ class Session:
                 self._ended.set()
 
     def _make_books(self) -> None:
-        """File what was heard, count what was written: after the bytes that waited for it are on their way."""
-        heard, self._heard = self._heard, []
-        for event in heard:
-            self._filer.answered(event, cast("Taken", event.message.token), self._config.dialect)
-        written, self._written = self._written, []
-        for taken in written:
-            metrics.messages(self._link, "out", taken.mti, "written").inc()
-        if written:
-            _log.info("link.written", link=self._link, **_named(written))
-        self._in_flight.set(self._machine.in_flight)
+        self._books.make()
+        self._in_flight.set(len(self._machine.window))
         self._set_timer()
 
     def _write(self, frame: bytes) -> None:
-        if self._connection:
+        if self.connection:
             self._bytes_out.inc(len(frame))
-            self._connection.write(frame)
+            self.connection.write(frame)
 
     def _went_up(self) -> None:
         self._came_up = True
@@ -256,31 +279,21 @@ class Session:
 
     def _echo_answered(self, elapsed_s: float) -> None:
         metrics.ECHO_SECONDS.labels(self._link).observe(elapsed_s)
-        self._filer.say(last_echo_at=datetime.now(UTC), echo_ms=elapsed_s * 1000)
+        self._filer.say(last_echo_at=clock.estimate(), echo_ms=elapsed_s * 1000)
         self._breaker.echoed(time.monotonic())
         if self._machine.stock < _STANS // 2:
             self._restocking = asyncio.get_running_loop().create_task(self._restock())
 
     def _set_timer(self) -> None:
-        """Wake in time for the next deadline; an early timer stays, for deadlines move on with every answer."""
+        """Wake in time for the next deadline."""
         deadline = self._machine.next_deadline()
         if deadline is not None and (left := self._breaker.seconds_left(time.monotonic())):
             deadline = min(deadline, time.monotonic() + left)
         if deadline is None or self._ended.is_set():
-            self._stop_timer()
-        elif self._timer is None or self._timer.when() > deadline:
-            self._stop_timer()
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-
-def _named(batch: Sequence[Taken]) -> dict[str, list[str]]:
-    return {"payments": [str(taken.payment_id) for taken in batch], "requests": [taken.request_id for taken in batch]}
+            self._alarm.stop()
+        else:
+            self._alarm.set(deadline)
 
 
 def _now() -> ev.Moment:
-    return ev.Moment(time.monotonic(), datetime.now(UTC))
+    return ev.Moment(time.monotonic(), clock.estimate())

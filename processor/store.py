@@ -7,12 +7,13 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from psycopg.rows import namedtuple_row
 
@@ -22,12 +23,18 @@ from processor.codec.dialects import Dialect
 from processor.codec.message import decode
 from processor.keys.pan_vault import Purpose, Vault
 from processor.link.breaker import BreakerState
+from processor.link.console import CommandState, Verb
+from processor.link.history import HistoryStep
+from processor.link.wishes import Wanted, Wish
 from processor.metrics import STAGE_SECONDS
 from queueing import statements as queue
 from queueing.queue import LowWater
 
 _STATEMENT_TIMEOUT_MS: Final = 5000
 _PAUSE_S: Final = 0.2
+ABANDONED: Final = (
+    "The worker ended while it did this. Whether it was done shows in the link's state; it is not repeated."
+)
 
 T = TypeVar("T")
 
@@ -60,6 +67,14 @@ class Filing(msgspec.Struct, frozen=True):
     dialect: str = ""
 
 
+class Ordered(msgspec.Struct, frozen=True):
+    """A command that this holder carries out."""
+
+    id: int
+    verb: Verb
+    parameters: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkRecord:
     """A network management message for the journal."""
@@ -78,6 +93,9 @@ class LinkReport:
     up: bool = False
     state: str = "closed"
     cause: str = ""
+    retry_at: datetime | None = None
+    #: layer -> its score and what lowered it
+    health: dict[str, Any] = field(default_factory=dict)
     endpoint: str = ""
     last_echo_at: datetime | None = None
     echo_ms: float | None = None
@@ -93,7 +111,7 @@ async def insist(link: str, call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except (psycopg.Error, DatabaseError, InterfaceError) as error:
+        except (psycopg.Error, DatabaseError, InterfaceError, OSError) as error:
             _log.warning("link.database_away", link=link, error=type(error).__name__)
             await asyncio.sleep(_PAUSE_S)
 
@@ -109,12 +127,13 @@ class LinkStore:
     _low_water: LowWater = field(default_factory=LowWater)
     _connections: "dict[str, psycopg.AsyncConnection[Any]]" = field(default_factory=dict)
 
-    async def take(self, limit: int, version: int) -> list[Taken]:
-        """Take up to `limit` dispatched frames made under a version; none once another holds the lease (F1)."""
+    async def take(self, limit: int, version: int, lowest: int = 0) -> list[Taken]:
+        """Take up to `limit` dispatched frames of a version and at least a priority; none without the lease (F1)."""
         parameters = {
             **self._fence,
             "limit": limit,
             "version": version,
+            "lowest": lowest,
             "low": self._low_water.current(),
         }
         # Before the question: however long the answer takes, what expires is not thought to live longer (M13).
@@ -175,9 +194,22 @@ class LinkStore:
         }
         await self._run("file", sql.JOURNAL, parameters)
 
+    async def tell_history(self, steps: Sequence[HistoryStep]) -> None:
+        """Write steps of the link's history."""
+        parameters = {
+            **self._fence,
+            "times": [step.at for step in steps],
+            "states": [step.state for step in steps],
+            "endpoints": [step.endpoint for step in steps],
+            "causes": [step.cause for step in steps],
+            "after_ms": [step.after_ms for step in steps],
+        }
+        await self._run("file", sql.HISTORY, parameters)
+
     async def report(self, report: LinkReport) -> None:
         """Write the link's live state."""
         fields = {name: getattr(report, name) for name in LinkReport.__slots__}
+        fields["health"] = msgspec.json.encode(report.health).decode()
         await self._run("file", sql.STATUS, {**self._fence, **fields})
 
     async def is_breaker_open(self) -> bool:
@@ -189,11 +221,37 @@ class LinkStore:
         """Move the business date on, once for each notice of the host."""
         await self._run("file", sql.CUT_OVER, {**self._fence, "key": key})
 
+    async def business_date(self) -> date:
+        """Return the host's business date as we know it."""
+        found = await self._rows("file", sql.BUSINESS_DATE, {"link": self.link})
+        day: date = found[0].business_date
+        return day
+
+    async def business_date_told(self, day: date) -> bool:
+        """Take over the business date that an answer told; False when ours is there already."""
+        return bool(await self._run("file", sql.BUSINESS_DATE_TOLD, {**self._fence, "day": day}))
+
     async def draw_stans(self, sequence: str, count: int) -> list[int]:
         """Draw STANs for messages the link makes itself (M10)."""
         return [
             row.stan for row in await self._rows("file", sql.DRAW_STANS.format(sequence=sequence), {"count": count})
         ]
+
+    async def wish(self, wanted: Wanted, endpoint: str) -> Wish | None:
+        """Keep what staff want for whoever holds the link; None once another does."""
+        found = await self._rows("file", sql.WISH, {**self._fence, "wanted": wanted.value, "endpoint": endpoint})
+        return Wish(found[0].wishes, wanted, endpoint) if found else None
+
+    async def claim_command(self) -> Ordered | None:
+        """Take the oldest open command, and mark what nobody runs any more as failed."""
+        found = await self._rows("file", sql.CLAIM_COMMAND, {**self._fence, "abandoned": ABANDONED})
+        return Ordered(found[0].id, Verb(found[0].verb), found[0].parameters) if found else None
+
+    async def finish_command(self, command_id: int, state: CommandState, answer: str, detail: dict[str, Any]) -> None:
+        """Say what came of a command."""
+        encoded = msgspec.json.encode(detail).decode()
+        parameters = {"id": command_id, "state": state.value, "answer": answer, "detail": encoded}
+        await self._run("file", sql.FINISH_COMMAND, {**self._fence, **parameters})
 
     async def close(self) -> None:
         """Close the connections."""
@@ -227,6 +285,7 @@ class LinkStore:
             connect_timeout=3,
             options=f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
             application_name=f"link-{name}",
+            **settings.DATABASE_TCP,
         )
         return connection
 

@@ -26,6 +26,8 @@ class Taker:
     def __init__(self, link: str, store: LinkStore, capacity: Callable[[], int], supplied: Callable[[], None]) -> None:
         self.version = 0
         self.window = 1
+        #: what has less priority is not taken
+        self.lowest = 0
         self._link = link
         self._store = store
         self._capacity = capacity
@@ -55,14 +57,25 @@ class Taker:
         if self._more:
             self._wanted.set()
 
-    def next(self, limit: int, now: float) -> list[Taken]:
-        """Return frames to write now; what expired between take and write goes back unsent (M13)."""
-        batch = [self._in_hand.popleft() for _ in range(min(limit, len(self._in_hand)))]
-        stale = [taken for taken in batch if taken.expires_at <= now]
-        if stale:
-            self._stale += stale
-            self._wanted.set()
-        return [taken for taken in batch if taken.expires_at > now]
+    def next(self, limit: int, now: float, in_flight: Collection[str]) -> list[Taken]:
+        """Return frames to write now; what expired between take and write goes back unsent (M13).
+
+        A repeat stays in hand while an earlier write of the same message is in flight: one answer cannot be told from
+        the other's. It is there when the holder before us, or a person, settled what our own session still waits for.
+        """
+        batch: dict[str, Taken] = {}
+        kept: list[Taken] = []
+        while self._in_hand and len(batch) < limit:
+            taken = self._in_hand.popleft()
+            if taken.expires_at <= now:
+                self._stale.append(taken)
+                self._wanted.set()
+            elif taken.key in in_flight or taken.key in batch:
+                kept.append(taken)
+            else:
+                batch[taken.key] = taken
+        self._in_hand.extendleft(reversed(kept))
+        return list(batch.values())
 
     async def give_back(self, *, failed: bool) -> None:
         """Give everything in hand back, also what is just being taken; `failed` counts it as a try."""
@@ -107,8 +120,8 @@ class Taker:
         self._more = False
         reach("dispatched_before_take")
         try:
-            taken = await self._store.take(wanted, self.version)
-        except psycopg.Error as error:
+            taken = await self._store.take(wanted, self.version, self.lowest)
+        except (psycopg.Error, OSError) as error:
             _log.warning("link.not_taken", link=self._link, error=type(error).__name__)
             asyncio.get_running_loop().call_later(_PAUSE_S, self.look)
             return

@@ -20,8 +20,9 @@ from django.db import close_old_connections
 from processor import links
 from processor.holder import Holder
 from processor.keys.pan_vault import vault_of
-from processor.lease import Keeper, acquire
+from processor.lease import Heard, Keeper, acquire
 from processor.store import LinkStore
+from queueing import clock
 from queueing.doorbell import link_queue
 
 _EXIT_LEASE_LOST: Final = 3
@@ -60,9 +61,11 @@ class LinkStep(bootsteps.StartStopStep):
         grant = acquire(url, self._link, state.maybe_shutdown)
         _log.info("link.held", link=self._link, epoch=grant.epoch)
         store = LinkStore(url, self._link, grant.epoch, vault_of(settings.MASTER_KEY))
-        self._keeper = Keeper(url, grant, self._lost, self._changed)
+        self._keeper = Keeper(url, grant, self._lost, self._heard)
         self._keeper.start()
-        self._holder = Holder(self._link, store, self._keeper, self._read_config, settings.LINK_DRAIN_SECONDS)
+        self._holder = Holder(
+            self._link, store, self._keeper, self._read_config, settings.LINK_DRAIN_SECONDS, grant.wish
+        )
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started.set,), name=f"link-{self._link}", daemon=True)
         self._thread.start()
@@ -91,11 +94,12 @@ class LinkStep(bootsteps.StartStopStep):
 
     def _read_config(self) -> links.LinkConfig | None:
         close_old_connections()
+        clock.now()
         return links.read(self._link)
 
-    def _changed(self, version: int) -> None:
+    def _heard(self, heard: Heard) -> None:
         if self._holder:
-            self._holder.configuration_changed(version)
+            self._holder.heard(heard)
 
     def _lost(self, why: str) -> None:
         """F2: not one byte more. Ending resets the connection; what was in flight is the next holder's to settle."""

@@ -31,11 +31,14 @@ _ENOUGH: Final = 100
 
 FORWARD: Final = "forward"
 SETTLE: Final = "settle"
+WEBHOOKS: Final = "webhooks"
 MAINTENANCE: Final = "maintenance"
 
 _TASKS: Final = {
     FORWARD: "transactions.tasks.forward",
     SETTLE: "transactions.tasks.settle",
+    MAINTENANCE: "transactions.tasks.work_on_jobs",
+    WEBHOOKS: "transactions.tasks.deliver",
 }
 _LINK_TASK: Final = "processor.tasks.look"
 

@@ -38,6 +38,11 @@ def reach(name: str) -> None:
         _count(name)
 
 
+def is_due(name: str) -> bool:
+    """True when something happens as this place is reached next: what must be done by half before may be."""
+    return bool(_armed) and _armed.get(name, ("", 1))[1] == 0
+
+
 def _count(name: str) -> None:
     action, passes = _armed[name]
     _armed[name] = action, passes - 1

@@ -19,22 +19,34 @@ lane AS (
     RETURNING open
 )"""
 
+#: The same for many of `owed(lane_key)`; nobody else counts in while a lane's row is locked, and all lock in its order.
+JOIN_LANES: Final = """
+joining AS (
+    SELECT lane_key, count(*)::int AS entries FROM owed WHERE lane_key IS NOT NULL GROUP BY lane_key
+), lane AS (
+    INSERT INTO queueing_lane AS l (lane, open)
+    SELECT lane_key, entries FROM joining ORDER BY lane_key
+    ON CONFLICT (lane) DO UPDATE SET open = l.open + excluded.open
+    RETURNING lane, open
+)"""
+
 _LEAVE: Final = """
 WITH left_lane AS MATERIALIZED (
     SELECT l.lane, d.left_by FROM queueing_lane l
     JOIN unnest(%(lanes)s::text[], %(counts)s::int[]) AS d(lane, left_by) USING (lane)
-    ORDER BY l.lane FOR UPDATE OF l
+    WHERE l.lane = ANY(%(lanes)s::text[]) ORDER BY l.lane FOR UPDATE OF l
 )
-UPDATE queueing_lane l SET open = l.open - d.left_by FROM left_lane d WHERE l.lane = d.lane"""
+UPDATE queueing_lane l SET open = l.open - d.left_by FROM left_lane d
+WHERE l.lane = ANY(%(lanes)s::text[]) AND l.lane = d.lane"""
 
 _FORGET_EMPTY: Final = "DELETE FROM queueing_lane WHERE lane = ANY(%(lanes)s::text[]) AND open = 0"
 
 _PROMOTE: Final = """
 UPDATE queueing_queueentry SET state = 'ready'
-WHERE id IN (
+WHERE id = ANY(ARRAY(
     SELECT (SELECT min(b.id) FROM queueing_queueentry b WHERE b.state = 'blocked' AND b.lane = head.lane)
     FROM unnest(%(lanes)s::text[]) AS head(lane)
-)
+))
 RETURNING link"""
 
 

@@ -1,4 +1,4 @@
-"""The queue's tables: what is still owed to a host, and how much of each lane is open.
+"""The queue's tables: what is still owed to a host, how much of each lane is open, and which processes live.
 
 Owns columns and indexes only; every change of state is a verb in `queue.py`. Knows no payment: a payment
 is an id here, and so is a link a name.
@@ -6,26 +6,27 @@ is an id here, and so is a link a name.
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 
 class Kind(models.TextChoices):
     """What is owed."""
 
-    REQUEST = "request"
-    ADVICE = "advice"
-    REVERSAL = "reversal"
+    REQUEST = "request", _("request")
+    ADVICE = "advice", _("advice")
+    REVERSAL = "reversal", _("reversal")
 
 
 class EntryState(models.TextChoices):
     """Where an entry stands; it is deleted when nothing is owed any more."""
 
-    WAITING = "waiting"
-    BLOCKED = "blocked"
-    READY = "ready"
-    DISPATCHED = "dispatched"
-    TAKEN = "taken"
-    ANSWERED = "answered"
-    HELD = "held"
+    WAITING = "waiting", _("waiting")
+    BLOCKED = "blocked", _("blocked")
+    READY = "ready", _("ready")
+    DISPATCHED = "dispatched", _("dispatched")
+    TAKEN = "taken", _("taken")
+    ANSWERED = "answered", _("answered")
+    HELD = "held", _("held")
 
 
 class QueueEntry(models.Model):
@@ -33,17 +34,17 @@ class QueueEntry(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     payment_id = models.UUIDField()
-    link = models.TextField()
-    kind = models.TextField(choices=Kind.choices)
+    link = models.TextField(_("link"))
+    kind = models.TextField(_("kind"), choices=Kind)
     #: the attempt now owed; a reversal's own once it was dispatched
     attempt = models.SmallIntegerField(null=True)
     #: which attempt a reversal undoes
     reverses = models.SmallIntegerField(null=True)
-    lane = models.TextField(null=True)  # noqa: DJ001  (no lane is not an empty name)
+    lane = models.TextField(_("lane"), null=True)  # noqa: DJ001  (no lane is not an empty name)
     #: 0 to 9 as asked; reversals stand above all
-    priority = models.SmallIntegerField()
-    state = models.TextField(choices=EntryState.choices)
-    not_before = models.DateTimeField(null=True)
+    priority = models.SmallIntegerField(_("priority"))
+    state = models.TextField(_("state"), choices=EntryState)
+    not_before = models.DateTimeField(_("not before"), null=True)
     expires_at = models.DateTimeField(null=True)
     #: sealed: a PIN block until the payment ends, and the message once dispatched
     pin = models.BinaryField(null=True)
@@ -59,15 +60,16 @@ class QueueEntry(models.Model):
     unsent_tries = models.SmallIntegerField(db_default=0)
     #: how often it was about to be encoded by a process that had just started
     suspicions = models.SmallIntegerField(db_default=0)
+    suspected_at = models.DateTimeField(null=True)
     taken_at = models.DateTimeField(null=True)
     held_reason = models.TextField(null=True)  # noqa: DJ001
     request_id = models.TextField()
     #: since when this is owed: acceptance, or the silence that made it a reversal
-    owed_since = models.DateTimeField()
+    owed_since = models.DateTimeField(_("owed since"))
 
     class Meta:
-        verbose_name = "queue entry"
-        verbose_name_plural = "queue"
+        verbose_name = _("queue entry")
+        verbose_name_plural = _("queue")
         indexes = [
             models.Index(F("link"), F("priority").desc(), F("id"), name="queue_ready", condition=Q(state="ready")),
             models.Index(
@@ -93,8 +95,33 @@ class QueueEntry(models.Model):
 class Lane(models.Model):
     """How many entries of a lane are open; one of them may move."""
 
-    lane = models.TextField(primary_key=True)
-    open = models.IntegerField()
+    lane = models.TextField(_("lane"), primary_key=True)
+    open = models.IntegerField(_("open"))
+
+    class Meta:
+        verbose_name = _("lane")
+        verbose_name_plural = _("lanes")
 
     def __str__(self) -> str:
         return self.lane
+
+
+class Process(models.Model):
+    """One process of ours, as it last said that it lives."""
+
+    id = models.UUIDField(primary_key=True)
+    #: what it is: web, worker, beat, or link-bank
+    kind = models.TextField()
+    host = models.TextField()
+    pid = models.IntegerField()
+    version = models.TextField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    #: its machine's wall clock less the database's
+    skew_s = models.FloatField(null=True)
+
+    class Meta:
+        verbose_name_plural = "processes"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.host}/{self.pid}"

@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 from django.conf import settings
 
-from queueing import lanes
+from queueing import clock, lanes
 from queueing import statements as sql
 from queueing.database import rows, run
 
@@ -47,6 +47,13 @@ class LowWater:
     def saw(self, ids: Sequence[int], asked: int) -> None:
         """Remember what a claim returned."""
         self.low = min(ids) if ids and len(ids) >= asked else 0
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """On an entry about to be encoded by a process that may not survive it; `counts` unless another's does for it."""
+
+    entry_id: int
+    counts: bool
 
 
 class DispatchedFrame(msgspec.Struct, frozen=True):
@@ -76,9 +83,9 @@ def room_ahead(link: str, ahead: int) -> int:
     return ahead - int(rows(sql.AHEAD, {"link": link, "limit": ahead})[0].dispatched)
 
 
-def claim(link: str, limit: int, low_water: LowWater) -> Sequence[Any]:
-    """Lock and return the next ready entries of a link, in order; the transaction holds them."""
-    found = rows(sql.CLAIM, {"link": link, "limit": limit, "low": low_water.current()})
+def claim(link: str, limit: int, low_water: LowWater, lowest: int = 0) -> Sequence[Any]:
+    """Lock and return the next ready entries of a link of at least a priority, in order; the transaction holds them."""
+    found = rows(sql.CLAIM, {"link": link, "limit": limit, "low": low_water.current(), "lowest": lowest})
     low_water.saw([entry.id for entry in found], limit)
     return found
 
@@ -88,15 +95,21 @@ def claim_one(entry_id: int) -> Sequence[Any]:
     return rows(sql.CLAIM_ONE, {"id": entry_id})
 
 
-def suspect_next(link: str) -> int | None:
-    """Mark the next ready entry of a link, whatever becomes of this process; returns its id."""
-    marked = rows(sql.SUSPECT, {"link": link})
-    return int(marked[0].id) if marked else None
+def suspect_next(link: str, lowest: int = 0) -> Mark | None:
+    """Mark the next ready entry of a link, whatever becomes of this process; marks by who lived together are one."""
+    marked = rows(sql.SUSPECT, {"link": link, "lowest": lowest, "age": clock.process_age()})
+    return Mark(marked[0].id, marked[0].counts) if marked else None
 
 
-def trust(entry_id: int) -> None:
-    """Take one mark back: this entry was not what went wrong."""
-    run(sql.TRUST, {"id": entry_id})
+def blame(mark: Mark) -> None:
+    """Let a mark stand: this entry is what went wrong, and the next mark counts however soon it comes."""
+    run(sql.BLAME, {"id": mark.entry_id})
+
+
+def trust(mark: Mark) -> None:
+    """Take a mark back: this entry was not what went wrong."""
+    if mark.counts:
+        run(sql.TRUST, {"id": mark.entry_id})
 
 
 def dispatch(frames: Sequence[DispatchedFrame], version: int) -> set[int]:
@@ -129,7 +142,7 @@ def postpone(moves: Sequence[tuple[int, datetime | None]]) -> set[int]:
 
 def wake(limit: int = 1000) -> set[str]:
     """waiting -> ready for what is due; returns the links concerned."""
-    return {row.link for row in rows(sql.WAKE, {"limit": limit})}
+    return {row.link for row in rows(sql.WAKE, {"limit": limit, "longest": _longest_wait()})}
 
 
 def hold(moves: Sequence[tuple[int, str]], state: str) -> set[int]:
@@ -205,21 +218,22 @@ def expired(limit: int) -> Sequence[Any]:
     return rows(sql.LOCK.format(condition=condition, skip="SKIP LOCKED"), {"limit": limit})
 
 
-def dispatched(link: str, version: int | None, limit: int) -> Sequence[Any]:
-    """Lock and return dispatched entries, all of them or those made under another version than this."""
+def dispatched(link: str, version: int | None, lowest: int, limit: int) -> Sequence[Any]:
+    """Lock and return dispatched entries, all of them or those of another version or below a priority."""
     condition = "e.state = 'dispatched' AND e.link = %(link)s"
     if version is not None:
-        condition += " AND e.frame_version <> %(version)s"
+        condition += " AND (e.frame_version <> %(version)s OR e.priority < %(lowest)s)"
     statement = sql.LOCK.format(condition=condition, skip="SKIP LOCKED")
-    return rows(statement, {"link": link, "version": version, "limit": limit})
+    return rows(statement, {"link": link, "version": version, "lowest": lowest, "limit": limit})
 
 
 def _wait(moves: Sequence[tuple[int, datetime | None]], state: str) -> set[int]:
     if not moves:
         return set()
+    now = clock.estimate()
     parameters = {
         "ids": [entry for entry, _ in moves],
-        "times": [not_before for _, not_before in moves],
+        "delays": [not_before and not_before - now for _, not_before in moves],
         "state": state,
         "longest": _longest_wait(),
     }

@@ -62,3 +62,28 @@ def decide_retry(
     if not is_owed and (tries >= limits[failure] or since_s + delay > policy.total_s):
         return RetryDecision(again=False)
     return RetryDecision(again=True, after_s=delay)
+
+
+#: A webhook that was not taken: soon again at first, then every few hours, for three days.
+_WEBHOOK_FIRST_S: Final = 5.0
+_WEBHOOK_FACTOR: Final = 3.0
+_WEBHOOK_LONGEST_S: Final = 6 * 3600.0
+WEBHOOK_TOTAL_S: Final = 3 * 86_400.0
+
+
+def decide_redelivery(tries: int, since_s: float, roll: float, asked_s: float = 0.0) -> RetryDecision:
+    """Decide after `tries` failed posts (at least 1) of a webhook, `since_s` after it was first due.
+
+    A receiver that asked for `asked_s` of quiet has them, up to the longest pause; only the last try may be sooner.
+    """
+    if since_s >= WEBHOOK_TOTAL_S:
+        return RetryDecision(again=False)
+    delay = min(_WEBHOOK_FIRST_S * _WEBHOOK_FACTOR ** min(tries - 1, 16), _WEBHOOK_LONGEST_S)
+    delay *= 1 - _JITTER + 2 * _JITTER * roll
+    delay = max(delay, quiet_s(asked_s) * (1 + _JITTER * roll))
+    return RetryDecision(again=True, after_s=min(delay, WEBHOOK_TOTAL_S - since_s))
+
+
+def quiet_s(asked_s: float) -> float:
+    """Return how much of the quiet that a receiver asks for it has: no more than the longest pause."""
+    return min(asked_s, _WEBHOOK_LONGEST_S)

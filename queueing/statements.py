@@ -1,6 +1,8 @@
 """The SQL of the queue's verbs, named as they are; `queue.py` says what each does.
 
-Every batch locks its entries in the order of their ids and changes them by a condition on their state.
+Every batch locks its entries in the order of their ids and changes them by a condition on their state. Entries that
+are given are named by their ids wherever the table is read: the server keeps a plan for long, and one that it made for
+an empty queue would read all of a full one.
 ENQUEUE and ANSWER are fragments for other packages' statements, TAKE takes the holder's fence as one.
 """
 
@@ -21,6 +23,18 @@ ENQUEUE: Final = f"""{lanes.JOIN_LANE}, entry AS (
     FROM accepted LEFT JOIN lane ON true
 )"""
 
+#: Puts many payments in the queue in the order of `n`: those of the CTE
+#: `owed(id, n, link, kind, lane_key, place, priority, send_before, pin, request_id)`, `place` being that in its lane.
+ENQUEUE_MANY: Final = f"""{lanes.JOIN_LANES}, entry AS (
+    INSERT INTO queueing_queueentry
+        (payment_id, link, kind, lane, priority, state, expires_at, pin, request_id, owed_since)
+    SELECT o.id, o.link, o.kind, o.lane_key, o.priority,
+        CASE WHEN o.lane_key IS NULL OR (o.place = 1 AND lane.open = joining.entries) THEN 'ready' ELSE 'blocked' END,
+        o.send_before, o.pin, o.request_id, %(at)s::timestamptz
+    FROM owed o LEFT JOIN lane ON lane.lane = o.lane_key LEFT JOIN joining USING (lane_key)
+    ORDER BY o.n
+)"""
+
 ENTRY: Final = """e.id, e.payment_id, e.link, e.kind, e.attempt, e.reverses, e.lane, e.state, e.expires_at,
     e.pin, e.frame, e.takes, e.unsent_tries, e.suspicions, e.epoch, e.taken_at, e.request_id"""
 
@@ -28,19 +42,26 @@ _READY: Final = f"""
 SELECT {ENTRY}, coalesce(e.expires_at <= clock_timestamp(), false) AS is_expired FROM queueing_queueentry e
 WHERE e.state = 'ready'"""
 
-CLAIM: Final = f"""{_READY} AND e.link = %(link)s AND e.id >= %(low)s
+CLAIM: Final = f"""{_READY} AND e.link = %(link)s AND e.priority >= %(lowest)s AND e.id >= %(low)s
 ORDER BY e.priority DESC, e.id LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED"""
 
 CLAIM_ONE: Final = f"{_READY} AND e.id = %(id)s FOR UPDATE SKIP LOCKED"
 
+#: Workers that start together mark the same entry, and a worker's threads die together: that is one mark. So only a
+#: process that was started after the last mark makes another that counts.
 SUSPECT: Final = """
-UPDATE queueing_queueentry SET suspicions = suspicions + 1
-WHERE id = (
-    SELECT e.id FROM queueing_queueentry e WHERE e.state = 'ready' AND e.link = %(link)s
+WITH next AS MATERIALIZED (
+    SELECT e.id, e.suspicions = 0 OR e.suspected_at IS NULL
+        OR e.suspected_at NOT BETWEEN clock_timestamp() - %(age)s::interval AND clock_timestamp() AS counts
+    FROM queueing_queueentry e WHERE e.state = 'ready' AND e.link = %(link)s AND e.priority >= %(lowest)s
     ORDER BY e.priority DESC, e.id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING id"""
+UPDATE queueing_queueentry e SET suspicions = e.suspicions + n.counts::int,
+    suspected_at = CASE WHEN n.counts THEN clock_timestamp() ELSE e.suspected_at END
+FROM next n WHERE e.id = n.id RETURNING e.id, n.counts"""
+
+BLAME: Final = "UPDATE queueing_queueentry SET suspected_at = NULL WHERE id = %(id)s AND state = 'ready'"
 
 TRUST: Final = """
 UPDATE queueing_queueentry SET suspicions = suspicions - 1 WHERE id = %(id)s AND state = 'ready' AND suspicions > 0"""
@@ -64,7 +85,7 @@ TAKE: Final = """
 WITH {fence}, next AS MATERIALIZED (
     SELECT e.id FROM queueing_queueentry e
     WHERE e.state = 'dispatched' AND e.link = %(link)s AND e.frame_version = %(version)s AND e.id >= %(low)s
-        AND (e.expires_at IS NULL OR e.expires_at > clock_timestamp())
+        AND e.priority >= %(lowest)s AND (e.expires_at IS NULL OR e.expires_at > clock_timestamp())
     ORDER BY e.priority DESC, e.id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
@@ -84,13 +105,14 @@ UPDATE queueing_queueentry e
 SET state = 'dispatched', takes = e.takes - 1, unsent_tries = e.unsent_tries + %(failed)s::int, taken_at = NULL
 WHERE e.id = ANY(ARRAY(SELECT id FROM given))"""
 
-#: Moves what the CTE `filing(entry_id, attempt, epoch, kind)` answers or silences; the first one decides.
+#: Moves what the CTE `filing(entry_id, attempt, epoch, kind)` answers or silences; the first one decides. The state is
+#: an expression, so that entries are found by their ids and not among all that was taken since the last vacuum.
 ANSWER: Final = """
 answered AS (
     UPDATE queueing_queueentry e SET state = 'answered'
     WHERE e.id = ANY(ARRAY(
         SELECT q.id FROM queueing_queueentry q JOIN filing f ON q.id = f.entry_id
-        WHERE q.id = ANY(%(entry_ids)s::bigint[]) AND q.state = 'taken' AND q.attempt = f.attempt
+        WHERE q.id = ANY(%(entry_ids)s::bigint[]) AND q.state || '' = 'taken' AND q.attempt = f.attempt
             AND (f.kind = 'answer' OR q.epoch = f.epoch)
         ORDER BY q.id FOR UPDATE OF q
     ))
@@ -122,7 +144,7 @@ SET state = 'ready', kind = 'reversal', priority = {REVERSAL_PRIORITY}, reverses
     expires_at = NULL, pin = NULL, frame = NULL, match_key = NULL, takes = 0, unsent_tries = 0, taken_at = NULL,
     held_reason = NULL,
     owed_since = clock_timestamp()
-FROM owing o WHERE e.id = o.id RETURNING e.id"""
+FROM owing o WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = o.id RETURNING e.id"""
 
 OWE_BESIDE: Final = f"""
 INSERT INTO queueing_queueentry
@@ -138,23 +160,25 @@ INSERT INTO queueing_queueentry
 VALUES (%(payment_id)s::uuid, %(link)s::text, %(kind)s::text, %(attempt)s::smallint, %(priority)s::smallint, 'held',
     %(reason)s::text, %(request_id)s::text, clock_timestamp(), %(send_before)s::timestamptz)"""
 
-#: A caller's clock that is days off must not stop what is owed: no wait is longer than the longest pause.
+#: How long, not until when: the clock may be set meanwhile. No wait is longer than the longest pause.
 WAIT: Final = """
 WITH later AS MATERIALIZED (
-    SELECT e.id, w.not_before FROM queueing_queueentry e
-    JOIN unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS w(id, not_before) USING (id)
+    SELECT e.id, w.delay FROM queueing_queueentry e
+    JOIN unnest(%(ids)s::bigint[], %(delays)s::interval[]) AS w(id, delay) USING (id)
     WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e
-SET state = CASE WHEN l.not_before IS NULL THEN 'ready' ELSE 'waiting' END,
-    not_before = least(l.not_before, clock_timestamp() + CASE WHEN l.not_before IS NOT NULL
-        THEN %(longest)s::interval END),
+SET state = CASE WHEN l.delay IS NULL THEN 'ready' ELSE 'waiting' END,
+    not_before = clock_timestamp() + CASE WHEN l.delay IS NOT NULL THEN least(l.delay, %(longest)s::interval) END,
     frame = NULL, match_key = NULL, taken_at = NULL, suspicions = 0
-FROM later l WHERE e.id = l.id RETURNING e.id"""
+FROM later l WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = l.id RETURNING e.id"""
 
+#: What is due later than anything ever waits was told so before this clock was set back: it is due now.
 WAKE: Final = """
 WITH due AS MATERIALIZED (
-    SELECT id FROM queueing_queueentry WHERE state = 'waiting' AND not_before <= clock_timestamp()
+    SELECT id FROM queueing_queueentry
+    WHERE state = 'waiting' AND (not_before <= clock_timestamp()
+        OR not_before > clock_timestamp() + %(longest)s::interval)
     ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE queueing_queueentry e SET state = 'ready', not_before = NULL
@@ -167,7 +191,7 @@ WITH held AS MATERIALIZED (
     WHERE e.id = ANY(%(ids)s::bigint[]) AND e.state = %(state)s ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE queueing_queueentry e SET state = 'held', held_reason = h.reason, frame = NULL, match_key = NULL
-FROM held h WHERE e.id = h.id RETURNING e.id"""
+FROM held h WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = h.id RETURNING e.id"""
 
 RELEASE: Final = """
 UPDATE queueing_queueentry SET state = 'ready', not_before = NULL, held_reason = NULL, unsent_tries = 0, suspicions = 0

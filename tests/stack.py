@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ _TETHER: Final = [PYTHON, "-I", "-S", str(BASE / "config" / "tether.py"), str(in
 T = TypeVar("T")
 
 
+class NotWithin(AssertionError):
+    """What was awaited did not come in its time: a bug, or a machine that had no time for us."""
+
+
 def wait_until(condition: Callable[[], T | None], within_s: float, what: str) -> T:
     """Return the first true value of a condition; fails with what was awaited."""
     deadline = time.monotonic() + within_s
@@ -39,8 +44,12 @@ def wait_until(condition: Callable[[], T | None], within_s: float, what: str) ->
         if value := condition():
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s:g} s: {what}")
+            raise NotWithin(f"not within {within_s:g} s: {what}")
         time.sleep(0.02)
+
+
+#: handed out lately: whoever got one may not have bound it yet
+_lately_given: deque[int] = deque(maxlen=1000)
 
 
 def free_ports(count: int, *beside: int) -> list[int]:
@@ -48,8 +57,10 @@ def free_ports(count: int, *beside: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(15_000, 32_000)
-        if port not in found and all(map(_is_free, (port, *(port + distance for distance in beside)))):
+        wanted = [port, *(port + distance for distance in beside)]
+        if not any(each in _lately_given for each in wanted) and all(map(_is_free, wanted)):
             found.append(port)
+            _lately_given.extend(wanted)
     return found
 
 
@@ -115,8 +126,11 @@ class Stack:
     def start(self, *names: str) -> None:
         """Start processes: web, worker, beat, simulator, link, or link-2 and so on for standbys."""
         for name in names:
-            kind = name.split("-")[0]
-            self.spawn(name, _commands(self, name)[kind])
+            self.spawn(name, self.command(name))
+
+    def command(self, name: str) -> Sequence[str]:
+        """Return what a process of this name is started with."""
+        return _commands(self, name)[name.split("-", maxsplit=1)[0]]
 
     def spawn(self, name: str, command: Sequence[str], **environment: str) -> Process:
         """Start any command as a process of this stack."""
@@ -229,7 +243,7 @@ class Stack:
                 return False
             return True
 
-        wait_until(ask, 20, "the simulator answers")
+        wait_until(ask, 60, "the simulator answers")
 
     def journal(self) -> list[dict[str, Any]]:
         """Return what the simulator saw and sent."""
@@ -255,7 +269,7 @@ def _commands(stack: Stack, name: str) -> Mapping[str, Sequence[str]]:
         ],
         "worker": [*celery, "worker", "-Q", "forward,settle,webhooks,maintenance", "-c", "2", *quiet],
         "link": [*celery, "worker", "-Q", "link.bank", "-c", "1", *quiet],
-        "beat": [*celery, "beat", "--schedule", str(stack.folder / "beat"), "--pidfile=", "--loglevel", "WARNING"],
+        "beat": [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"],
         "simulator": [
             *(PYTHON, "manage.py", "simulator", "--port", str(stack.simulator_port)),
             *("--control-port", str(stack.control_port), "--state", str(stack.folder / "simulator")),

@@ -33,6 +33,17 @@ _EVERYWHERE: Final = {
     "M10 a STAN, field 7 and terminal came twice": """
         SELECT format('STAN %s at %s on %s', lpad(stan::text, 6, '0'), transmitted_at, link) AS what
         FROM transactions_attempt GROUP BY link, stan, transmitted_at, terminal_id HAVING count(*) > 1""",
+    "M9 the children of a payment are more than there was, or it does not show them": """
+        SELECT p.id::text AS what FROM transactions_payment p JOIN (
+            SELECT (original->>'payment_id')::uuid AS id, coalesce(sum(amount) FILTER (WHERE operation = 'capture'), 0)
+                AS captured, coalesce(sum(amount) FILTER (WHERE operation = 'refund'), 0) AS refunded,
+                count(*) FILTER (WHERE operation = 'void') AS voids
+            FROM transactions_payment WHERE original IS NOT NULL AND status = 'approved' GROUP BY 1
+        ) AS c USING (id)
+        WHERE (p.captured_amount, p.refunded_amount, (p.voided_by IS NOT NULL)::int)
+                IS DISTINCT FROM (c.captured, c.refunded, c.voids) OR c.captured > p.amount
+            OR c.refunded > CASE p.operation WHEN 'authorisation' THEN c.captured ELSE p.amount END
+            OR (c.voids > 0 AND c.captured + c.refunded > 0)""",
     "E1 an event belongs to no payment": """
         SELECT v.payment_id::text AS what FROM transactions_event v
         LEFT JOIN transactions_payment p ON p.id = v.payment_id WHERE v.version = 1 AND p.id IS NULL""",

@@ -49,6 +49,8 @@ class Filed(msgspec.Struct, frozen=True):
     taken_epoch: int | None
     #: what came in; None for a silence
     body: bytes | None
+    #: the same, as it was filed
+    sealed: bytes | None
     #: what came in, read; None where it cannot be
     message: Message | None
     unreadable: str = ""
@@ -82,6 +84,7 @@ def _filed(row: Any) -> Filed:
         taken_at=row.taken_at,
         taken_epoch=row.taken_epoch,
         body=body,
+        sealed=row.body,
         message=message,
         unreadable=unreadable,
     )

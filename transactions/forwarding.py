@@ -5,6 +5,7 @@ link that is up and at most two windows ahead of it, so that nothing is sealed e
 """
 
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,8 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError, transaction
-from django.utils import timezone
+from django.db import InterfaceError, OperationalError, transaction
 
 from processor import links
 from processor.codec.errors import EncodeError
@@ -22,19 +22,19 @@ from processor.errors import ProcessorError
 from processor.keys.store import keys_of
 from processor.links import LinkConfig, LiveLink
 from processor.metrics import STAGE_SECONDS
-from queueing import queue
+from queueing import clock, queue
 from queueing.database import rows
 from queueing.doorbell import FORWARD, link_queue, ring
 from queueing.failpoints import reach
 from queueing.policy import retry_policy
-from queueing.queue import DispatchedFrame, LowWater
+from queueing.queue import DispatchedFrame, LowWater, Mark
 from transactions import store
 from transactions.domain import commands as c
 from transactions.domain import events as e
 from transactions.domain.decide import may_try_again
 from transactions.domain.errors import DomainError
 from transactions.domain.values import MessageKind, ReasonCode
-from transactions.ending import count_ends, notify_ends
+from transactions.ending import conclude, count_ends
 from transactions.journal import SENT
 from transactions.preparing import Situation, needs_stan, prepare
 from transactions.store import Change, Loaded
@@ -61,6 +61,8 @@ _low_waters: dict[str, LowWater] = {}
 
 #: How many more entries of a link this process takes one by one: a batch from its start, or after an error.
 _alone: Final[dict[str, int]] = {}
+#: Marks to take back as soon as the database can be told.
+_acquitted: Final[deque[Mark]] = deque()
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ def forward_link(name: str) -> None:
         return
     while recall_batch(config, live) == settings.BATCH:
         pass
-    if live.carries and live.version == config.version:
+    if live.reverses and live.version == config.version:
         while _dispatch_some(config, live):
             reach("dispatched")
             ring(link_queue(name))
@@ -99,11 +101,11 @@ def forward_link(name: str) -> None:
 @transaction.atomic
 def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     """Take back what a link that is down, or configured anew, will not send; returns how many it looked at."""
-    entries = queue.dispatched(config.name, config.version if live.carries else None, settings.BATCH)
+    entries = queue.dispatched(config.name, config.version if live.reverses else None, live.lowest, settings.BATCH)
     if not entries:
         return 0
     reason = ReasonCode.LINK_CHANGED if live.carries else ReasonCode.LINK_UNAVAILABLE
-    at = timezone.now()
+    at = clock.now()
     loaded = store.load({entry.payment_id for entry in entries})
     changes = {}
     by_payment = {entry.payment_id: entry for entry in _one_each(entries)}
@@ -115,7 +117,7 @@ def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     failed = [i for i in won if changes[i].ended]
     queue.recall([(by_payment[i].id, _not_before(changes[i])) for i in won if i not in failed])
     queue.close([by_payment[i].id for i in failed], ["dispatched"])
-    notify_ends(changes[i] for i in won)
+    conclude(changes[i] for i in won)
     _log.info("payments.recalled", link=config.name, reason=reason.value, payments=[str(i) for i in won])
     return len(entries)
 
@@ -125,10 +127,11 @@ def _dispatch_some(config: LinkConfig, live: LiveLink) -> bool:
     if _alone.setdefault(config.name, settings.BATCH) > 0:
         if _room_ahead(config) <= 0:
             return False
-        suspect = queue.suspect_next(config.name)
-        if suspect is not None:
+        _acquit()
+        mark = queue.suspect_next(config.name, live.lowest)
+        if mark is not None:
             _alone[config.name] -= 1
-            _dispatch_alone(config, live, suspect)
+            _dispatch_alone(config, live, mark)
             return True
         _alone[config.name] = 0
     try:
@@ -138,16 +141,31 @@ def _dispatch_some(config: LinkConfig, live: LiveLink) -> bool:
         raise
 
 
-def _dispatch_alone(config: LinkConfig, live: LiveLink, suspect: int) -> None:
+def _dispatch_alone(config: LinkConfig, live: LiveLink, mark: Mark) -> None:
     """Dispatch an entry that is marked: if that ends this process, the mark stays, and the third is the last."""
     try:
-        if not dispatch_batch(config, live, suspect):
-            queue.trust(suspect)
-    except OperationalError:
-        queue.trust(suspect)
+        if not dispatch_batch(config, live, mark.entry_id):
+            queue.trust(mark)
+    except (OperationalError, InterfaceError, MemoryError):
+        _acquitted.append(mark)
         raise
     except Exception as error:  # noqa: BLE001  (counted by its mark: its siblings go on, and in the end it is held)
-        _log.exception("forward.failed", link=config.name, entry=suspect, error=type(error).__name__)
+        queue.blame(mark)
+        _log.exception("forward.failed", link=config.name, entry=mark.entry_id, error=type(error).__name__)
+
+
+def _acquit() -> None:
+    """Take back the marks of what was not at fault when the database or the memory was gone; there again now."""
+    while _acquitted:
+        try:
+            mark = _acquitted.popleft()
+        except IndexError:  # another thread took it
+            return
+        try:
+            queue.trust(mark)
+        except Exception:
+            _acquitted.append(mark)
+            raise
 
 
 def _room_ahead(config: LinkConfig) -> int:
@@ -164,7 +182,7 @@ def dispatch_batch(config: LinkConfig, live: LiveLink, only: int | None = None) 
     if only:
         entries = queue.claim_one(only)
     else:
-        entries = queue.claim(config.name, limit, _low_waters.setdefault(config.name, LowWater()))
+        entries = queue.claim(config.name, limit, _low_waters.setdefault(config.name, LowWater()), live.lowest)
     if entries:
         with STAGE_SECONDS.labels("forward").time():
             _dispatch(list(_one_each(entries)), config, live)
@@ -172,7 +190,7 @@ def dispatch_batch(config: LinkConfig, live: LiveLink, only: int | None = None) 
 
 
 def _dispatch(entries: Sequence[Any], config: LinkConfig, live: LiveLink) -> None:
-    at = timezone.now()
+    at = clock.now()
     second = at.replace(microsecond=0)
     loaded = store.load({entry.payment_id for entry in entries})
     stans = iter(_draw_stans(config, sum(needs_stan(entry) for entry in entries), second))
@@ -186,7 +204,7 @@ def _dispatch(entries: Sequence[Any], config: LinkConfig, live: LiveLink) -> Non
     queue.hold([move for i, move in plan.held.items() if i in won], "ready")
     if queue.postpone(plan.postponed):
         ring(FORWARD, _UNTIL_UNDONE.total_seconds())
-    notify_ends(plan.changes[i] for i in plan.expired if i in won)
+    conclude(plan.changes[i] for i in plan.expired if i in won)
     _say(entries, plan, won, config)
 
 
@@ -194,6 +212,8 @@ def _plan(entry: Any, loaded: Loaded, situation: Situation, at: datetime, plan: 
     """Decide what becomes of one entry; what cannot be encoded is held and stops no sibling."""
     try:
         _plan_one(entry, loaded, situation, at, plan)
+    except MemoryError:
+        raise  # nothing is wrong with this entry
     except Exception as error:  # noqa: BLE001  (whatever is wrong with one entry, the others go on)
         reason = ReasonCode.CANNOT_BE_ENCODED
         _log.error("payment.held", payment=str(entry.payment_id), reason=reason.value, exc_info=error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from processor.codec.dialects import DIALECTS
 from transactions.domain import events as e
 from transactions.domain.state import PaymentState
 from transactions.domain.values import Attempt, MessageKind, Outcome, Status, Undoing
@@ -16,6 +17,7 @@ from transactions.projections import attempt_columns, changing_columns, fixed_co
 from transactions.store import FIRST_HEAD, chained
 
 _UNDOABLE: Final = frozenset({Outcome.UNKNOWN})
+_NOT_FOUND: Final = frozenset(dialect.write_code("25") for dialect in DIALECTS.values())
 _ENDS: Final = (e.Approved, e.Declined, e.Failed, e.Cancelled, e.Expired)
 
 
@@ -135,6 +137,16 @@ def m5_reversals_keep_their_identity(evidence: Evidence) -> Iterator[str]:
             yield f"write {event.repeat} of the reversal of attempt {event.reverses} has the MTI {event.mti}"
 
 
+def m7_not_found_is_no_end_of_what_was_approved(evidence: Evidence) -> Iterator[str]:
+    """Once an approval of it was heard, an attempt is not reversed because the host does not find it."""
+    approved: set[int] = set()
+    for event in evidence.events:
+        if isinstance(event, e.AnswerNoted | e.ReversalRequired) and event.approval:
+            approved.add(event.attempt)
+        elif isinstance(event, e.Reversed) and event.response_code in _NOT_FOUND and event.attempt in approved:
+            yield f"attempt {event.attempt} was approved, and reversed by a host that did not find it"
+
+
 def m8_attempts_follow_settled_ones(evidence: Evidence) -> Iterator[str]:
     """A new attempt needs the one before to be unsent, declined, or reversed and that accepted."""
     if evidence.state is None:
@@ -171,6 +183,7 @@ CHECKS: Final[Sequence[Check]] = (
     m3_ends_once,
     m4_unknown_is_undone,
     m5_reversals_keep_their_identity,
+    m7_not_found_is_no_end_of_what_was_approved,
     m8_attempts_follow_settled_ones,
     m13_nothing_is_sent_late,
     s2_no_pin_outlives_its_payment,

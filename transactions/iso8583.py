@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from processor.codec.dialects import Dialect
 from processor.codec.errors import EncodeError
@@ -25,6 +26,7 @@ from transactions.domain.values import (
     Original,
     ReasonCode,
     Verdict,
+    message_kind,
 )
 
 _ACCEPTED: Final = "00"
@@ -35,6 +37,7 @@ _NOT_FOUND: Final = "25"
 _REFUSALS: Final = frozenset({"12", "30", "57"})
 _BILL_PAYMENT_MERCHANT: Final = "6011"
 _NO_INSTITUTION: Final = "0" * 11
+_PURPOSES: Final = {Operation.AUTHORISATION: "authorisation", Operation.CAPTURE: "advice", Operation.VOID: "void"}
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -114,24 +117,23 @@ def read_answer(
     if message is None or dialect is None:
         return Answer(Verdict.INVALID, reason=ReasonCode.WRONG_ANSWER)
     code = message.get(39)
-    said = Answer(
-        Verdict.INVALID, code, None, message.get(38), message.get(37), _balances(message.get(54), instruction.currency)
-    )
+    approves = dialect.read_code(code or "") in (_ACCEPTED, _PARTIAL)
+    balances = _balances(message.get(54), instruction.currency)
+    said = Answer(Verdict.INVALID, code, None, message.get(38), message.get(37), balances, approves)
     if not code or not _answers(message.mti, attempt.mti):
-        return _invalid(said, ReasonCode.WRONG_ANSWER)
+        return replace(said, reason=ReasonCode.WRONG_ANSWER)
     if carries_mac(instruction, dialect) and not _mac_fits(message, dialect, mac_keys):
-        return _invalid(said, ReasonCode.BAD_MAC)
+        return replace(said, reason=ReasonCode.BAD_MAC)
     name = dialect.read_code(code)
     if not _echoes_fit(message, instruction, name, dialect):
-        return _invalid(said, ReasonCode.WRONG_ANSWER)
+        return replace(said, reason=ReasonCode.WRONG_ANSWER)
     verdict, reason = _VERDICTS[attempt.kind](name, attempt.repeats, dialect)
-    return Answer(verdict, said.response_code, reason, said.authorisation_code, said.host_rrn, said.balances)
+    return replace(said, verdict=verdict, reason=reason)
 
 
 def _purpose(operation: Operation, repeat: int) -> str:
-    if operation is Operation.CAPTURE:
-        return "advice_repeat" if repeat else "advice"
-    return {Operation.AUTHORISATION: "authorisation", Operation.VOID: "void"}.get(operation, "request")
+    purpose = _PURPOSES.get(operation, "request")
+    return f"{purpose}_repeat" if repeat and message_kind(operation) is MessageKind.ADVICE else purpose
 
 
 def _common_fields(
@@ -208,10 +210,6 @@ _OPERATION_FIELDS: Final = {
     Operation.TRANSFER: _accounts,
     Operation.BILL_PAYMENT: _bill,
 }
-
-
-def _invalid(said: Answer, reason: ReasonCode) -> Answer:
-    return Answer(Verdict.INVALID, said.response_code, reason, said.authorisation_code, said.host_rrn)
 
 
 def _answers(mti: str, asked: str) -> bool:

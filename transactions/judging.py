@@ -79,11 +79,17 @@ def judge(
     at: datetime,
     retries: RetryPolicy = USUAL,
 ) -> Judgement:
-    """Judge all frames of a payment, the deciding one first."""
+    """Judge all frames of a payment as they were filed; what may not decide waits for the one that does."""
     judgement = Judgement(before, at, before.state, retries=retries)
-    for frame in sorted(frames, key=lambda frame: (not frame.decides, frame.id)):
+    for frame in sorted(frames, key=lambda frame: (_comes_too_early(frame, before.state), frame.id)):
         _judge_one(frame, judgement, mac_keys, roll)
     return judgement
+
+
+def _comes_too_early(frame: Filed, state: PaymentState) -> bool:
+    """A stray about an attempt that nobody decided yet says nothing before the frame that decides."""
+    attempt = state.attempt(frame.attempt or 0)
+    return not frame.decides and attempt is not None and _is_undecided(attempt)
 
 
 def hold(before: Loaded, frames: Sequence[Filed], at: datetime) -> Judgement:

@@ -10,9 +10,8 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from queueing import queue
+from queueing import clock, queue
 from queueing.database import rows
 from queueing.doorbell import FORWARD, ring
 from transactions import store
@@ -73,7 +72,7 @@ def _hold(payment_id: UUID) -> None:
             return
         state, last = loaded.state, loaded.state.current
         unclear = last.number if last and last.outcome is Outcome.OPEN else None
-        hold = Change.deciding(loaded, c.Hold(ReasonCode.ENTRY_MISSING, unclear), actor=ACTOR, at=timezone.now())
+        hold = Change.deciding(loaded, c.Hold(ReasonCode.ENTRY_MISSING, unclear), actor=ACTOR, at=clock.now())
         store.append([hold])
         kind = message_kind(state.instruction.operation)
         queue.hold_beside(

@@ -3,24 +3,57 @@
 Owns columns, indexes and the trigger that lets events only be added. Rules are in `domain`.
 """
 
-import pgtrigger
+from typing import TYPE_CHECKING
+
 import uuid_utils.compat
+from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import CompositePrimaryKey, F, Q
+from django.db.models.fields.json import KT
+from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.models import AbstractAPIKey
 
+from staff.adding import only_added
 from transactions.domain.values import Operation, Status
+from transactions.webhook_models import (
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMessage,
+    WebhookReplay,
+)
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "Event",
+    "Merchant",
+    "Payment",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
+    "WebhookReplay",
+]
 
 
-def _choices(words: type[Operation] | type[Status]) -> list[tuple[str, str]]:
-    return [(word.value, word.value.replace("_", " ")) for word in words]
+def _choices(words: type[Operation] | type[Status]) -> "list[tuple[str, StrPromise]]":
+    return [(word.value, _(word.value.replace("_", " "))) for word in words]
 
 
 class Merchant(models.Model):
     """Who payments belong to; idempotency keys are unique within one."""
 
-    name = models.CharField(max_length=100, unique=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("merchant")
+        verbose_name_plural = _("merchants")
 
     def __str__(self) -> str:
         return self.name
@@ -29,11 +62,17 @@ class Merchant(models.Model):
 class ApiKey(AbstractAPIKey):
     """A bearer key of one merchant; only its hash is kept."""
 
-    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="api_keys")
-    scopes = models.JSONField(default=list, help_text='Of "read", "pay" and "operate".')
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="api_keys", verbose_name=_("merchant"))
+    scopes = models.JSONField(_("scopes"), default=list, help_text='Of "read", "pay", "webhooks" and "operate".')
 
     class Meta(AbstractAPIKey.Meta):
-        verbose_name = "API key"
+        verbose_name = _("API key")  # type: ignore[assignment]  # Django takes lazy text
+        verbose_name_plural = _("API keys")  # type: ignore[assignment]
+        permissions = [
+            ("use_terminal", "Can post payments of the demonstration merchant at the training terminal"),
+            ("replace_apikey", "Can ask that an API key be replaced or revoked"),
+            ("approve_apikey", "Can agree that an API key be replaced or revoked"),
+        ]
 
 
 class Payment(models.Model):
@@ -41,16 +80,18 @@ class Payment(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
     # No constraint in the database: every insert would lock the merchant's row.
-    merchant = models.ForeignKey(Merchant, models.DO_NOTHING, db_index=False, db_constraint=False)
+    merchant = models.ForeignKey(
+        Merchant, models.DO_NOTHING, db_index=False, db_constraint=False, verbose_name=_("merchant")
+    )
     idempotency_key = models.TextField()
     #: keyed digest of the request: tells another body without keeping this one (I2)
     fingerprint = models.TextField()
     fingerprint_key = models.TextField()
     request_id = models.TextField()
 
-    operation = models.TextField(choices=_choices(Operation))
+    operation = models.TextField(_("operation"), choices=_choices(Operation))
     amount = models.BigIntegerField(help_text="In minor units.")
-    currency = models.CharField(max_length=3)
+    currency = models.CharField(_("currency"), max_length=3)
     masked_pan = models.TextField(null=True)  # noqa: DJ001
     card_last4 = models.TextField(null=True)  # noqa: DJ001
     #: the card in the clear, sealed; not part of any event
@@ -63,14 +104,14 @@ class Payment(models.Model):
     card_acceptor_id = models.TextField()
     original = models.JSONField(null=True)
 
-    link = models.TextField()
-    lane = models.TextField(null=True)  # noqa: DJ001
+    link = models.TextField(_("link"))
+    lane = models.TextField(_("lane"), null=True)  # noqa: DJ001
     priority = models.SmallIntegerField()
     expires_at = models.DateTimeField()
-    reference = models.TextField(null=True)  # noqa: DJ001
+    reference = models.TextField(_("reference"), null=True)  # noqa: DJ001
     metadata = models.JSONField(default=dict)
 
-    status = models.TextField(choices=_choices(Status))
+    status = models.TextField(_("status"), choices=_choices(Status))
     version = models.IntegerField()
     #: hash of the last event: the next one chains to it
     head = models.BinaryField()
@@ -84,20 +125,44 @@ class Payment(models.Model):
     captured_amount = models.BigIntegerField(db_default=0)
     refunded_amount = models.BigIntegerField(db_default=0)
     voided_by = models.UUIDField(null=True)
-    created_at = models.DateTimeField()
+    created_at = models.DateTimeField(_("accepted at"))
     updated_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        permissions = [("retry_payment", "Can let a payment go on"), ("cancel_payment", "Can cancel a payment")]
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        permissions = [
+            ("retry_payment", "Can let a payment go on"),
+            ("cancel_payment", "Can cancel a payment"),
+            ("reverse_payment", "Can ask that a payment be reversed"),
+            ("resolve_payment", "Can ask that a payment be resolved on evidence"),
+            ("void_payment", "Can ask that a payment be voided"),
+            ("capture_payment", "Can ask that a payment be captured"),
+            ("refund_payment", "Can ask that a payment be refunded"),
+            ("approve_payment", "Can agree to what others ask for payments"),
+            ("export_payment", "Can download payments"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="payment_idempotency"),
         ]
         indexes = [
             models.Index(F("merchant"), F("id").desc(), name="payment_merchant"),
-            models.Index(fields=["reference"], name="payment_reference", condition=Q(reference__isnull=False)),
-            models.Index(fields=["card_last4"], name="payment_last4"),
+            # In the order of ids, for a page of what many payments share.
+            models.Index(
+                F("reference"), F("id").desc(), name="payment_reference", condition=Q(reference__isnull=False)
+            ),
+            models.Index(F("card_last4"), F("id").desc(), name="payment_last4"),
+            models.Index(KT("original__payment_id"), name="payment_original", condition=Q(original__isnull=False)),
             models.Index(fields=["id"], name="payment_open", condition=Q(ended_at__isnull=True)),
+            # Search by staff: an entry each, made once, when the payment ends. A condition on a column that changes on
+            # the way there would make every change of it write all indexes anew.
+            models.Index(fields=["amount"], name="payment_amount", condition=Q(ended_at__isnull=False)),
+            models.Index(
+                fields=["authorisation_code"],
+                name="payment_code",
+                condition=Q(authorisation_code__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -117,16 +182,17 @@ class Event(models.Model):
     hash = models.BinaryField()
 
     class Meta:
-        triggers = [
-            pgtrigger.Protect(name="insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Trigger(
-                name="never_truncate",
-                operation=pgtrigger.Truncate,
-                level=pgtrigger.Statement,
-                when=pgtrigger.Before,
-                func="RAISE EXCEPTION 'pgtrigger: Cannot truncate events, they are only ever added';",
+        indexes = [
+            # Events lie in the order of their time: summaries find a minute, and an insert adds nothing to them.
+            models.Index(
+                F("type"),
+                F("payment_id").desc(),
+                name="event_seldom",
+                condition=Q(type__in=["Reversed", "Resolved", "Expired", "Cancelled", "Failed"]),
             ),
+            BrinIndex(fields=["at"], name="event_at", autosummarize=True),
         ]
+        triggers = only_added("Cannot truncate events, they are only ever added")
 
     def __str__(self) -> str:
         return f"{self.type} {self.payment_id}.{self.version}"
@@ -170,8 +236,45 @@ class Attempt(models.Model):
         indexes = [
             models.Index(fields=["link", "stan"], name="attempt_stan"),
             models.Index(fields=["rrn"], name="attempt_rrn"),
+            # Attempts lie in the order of their business date: a report finds one, and an insert adds nothing to it.
+            BrinIndex(fields=["business_date"], name="attempt_business_date", pages_per_range=16, autosummarize=True),
             models.Index(fields=["host_rrn"], name="attempt_host_rrn", condition=Q(host_rrn__isnull=False)),
         ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.payment_id}"
+
+
+class Minute(models.Model):
+    """What one link's payments with one status came to in one minute; computed by `minutes.py`, never by a payment."""
+
+    pk = CompositePrimaryKey("minute", "link", "status")
+    minute = models.DateTimeField()
+    link = models.TextField()
+    status = models.TextField()
+    payments = models.IntegerField()
+    #: class of answer time -> payments
+    answers = models.JSONField()
+    #: nothing that could still belong to it is under way
+    closed = models.BooleanField()
+
+    class Meta:
+        indexes = [models.Index(fields=["minute"], name="minute_open", condition=Q(closed=False))]
+
+    def __str__(self) -> str:
+        return f"{self.minute} {self.link} {self.status}"
+
+
+class SavedSearch(models.Model):
+    """A search for payments that a member of staff keeps."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    query = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "saved searches"
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="saved_search_name")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -21,7 +21,7 @@ from queueing.queue import DispatchedFrame
 from transactions.domain import commands as c
 from transactions.domain.errors import ImpossibleEvent
 from transactions.domain.state import PaymentState
-from transactions.domain.values import Attempt, MessageKind
+from transactions.domain.values import Attempt, Instruction, MessageKind, Operation
 from transactions.iso8583 import Wire, carries_mac, payment_message, reversal_message, rrn_of, signed
 from transactions.sealing import open_card, open_pin, seal_frame
 from transactions.store import Loaded
@@ -56,7 +56,7 @@ def prepare(entry: Any, loaded: Loaded, situation: Situation) -> Prepared:
     state, config = loaded.state, situation.config
     earlier = None if needs_stan(entry) else _attempt(state, entry.attempt)
     undone = _attempt(state, entry.reverses) if entry.kind == MessageKind.REVERSAL else None
-    wire = _wire(earlier, undone, situation)
+    wire = _wire(earlier, _rrn_of_original(undone, state.instruction), situation)
     repeat = entry.takes if earlier else 0
     message = _message(entry, loaded, undone, wire, repeat, situation)
     if mac_key := _mac_key(state, situation):
@@ -84,13 +84,19 @@ def prepare(entry: Any, loaded: Loaded, situation: Situation) -> Prepared:
     return Prepared(command, frame, message)
 
 
-def _wire(earlier: Attempt | None, undone: Attempt | None, situation: Situation) -> Wire:
+def _wire(earlier: Attempt | None, rrn: str | None, situation: Situation) -> Wire:
     """A repeat keeps what identifies it; a reversal has its own STAN and field 7 and its original's RRN (M5)."""
     if earlier:
         return Wire(earlier.stan, earlier.transmitted_at, earlier.rrn, situation.config.time_zone)
     stan = situation.draw_stan()
-    rrn = undone.rrn if undone else rrn_of(stan, situation.at)
-    return Wire(stan, situation.at, rrn, situation.config.time_zone)
+    return Wire(stan, situation.at, rrn or rrn_of(stan, situation.at), situation.config.time_zone)
+
+
+def _rrn_of_original(undone: Attempt | None, instruction: Instruction) -> str | None:
+    """A reversal and a void echo field 37 of what they undo."""
+    if undone:
+        return undone.rrn
+    return instruction.original.rrn if instruction.original and instruction.operation is Operation.VOID else None
 
 
 def _message(

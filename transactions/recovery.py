@@ -10,27 +10,31 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from queueing import queue
+from processor import commands as link_commands
+from processor import revealing
+from queueing import clock, queue
 from queueing.database import rows
-from queueing.doorbell import FORWARD, SETTLE, link_queue, ring
+from queueing.doorbell import FORWARD, SETTLE, WEBHOOKS, link_queue, ring
 from transactions import store
 from transactions.domain import commands as c
-from transactions.ending import count_ends, notify_ends
-from transactions.metrics import RECOVERED
+from transactions.ending import conclude, count_ends
+from transactions.metrics import RECOVERED, RECOVERY_RUNS
 from transactions.missing import find_missing
 from transactions.store import Change
+from transactions.webhooks import forgetting
+from transactions.webhooks.deliveries import IS_DUE, give_up
 
 ACTOR: Final = "ferryman"
 
-_UNFINISHED: Final = """
+_UNFINISHED: Final = f"""
 SELECT
     EXISTS (SELECT 1 FROM processor_inboundframe WHERE failed = '') AS unsettled,
     ARRAY(SELECT name FROM processor_link l WHERE EXISTS (
         SELECT 1 FROM queueing_queueentry WHERE state = 'ready' AND link = l.name)) AS ready,
     ARRAY(SELECT name FROM processor_link l WHERE EXISTS (
-        SELECT 1 FROM queueing_queueentry WHERE state = 'dispatched' AND link = l.name)) AS dispatched"""
+        SELECT 1 FROM queueing_queueentry WHERE state = 'dispatched' AND link = l.name)) AS dispatched,
+    {IS_DUE} AS undelivered"""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +45,9 @@ def recover() -> None:
     while expire_batch() == settings.BATCH:
         pass
     find_missing()
+    link_commands.expire()
+    link_commands.prune_history()
+    revealing.forget()
     found = rows(_UNFINISHED)[0]
     if found.ready or found.dispatched:
         _ring(FORWARD, "ready")
@@ -48,13 +55,18 @@ def recover() -> None:
         _ring(link_queue(link), "dispatched")
     if found.unsettled:
         _ring(SETTLE, "unsettled")
+    if found.undelivered:
+        _ring(WEBHOOKS, "undelivered")
+    give_up()
+    forgetting.forget()
+    RECOVERY_RUNS.inc()
 
 
 @transaction.atomic
 def expire_batch() -> int:
     """End payments whose time is over and that were not taken; returns how many entries it looked at."""
     entries = queue.expired(settings.BATCH)
-    at = timezone.now()
+    at = clock.now()
     loaded = store.load({entry.payment_id for entry in entries})
     changes: dict[UUID, Change] = {}
     by_payment: dict[UUID, Any] = {}
@@ -65,7 +77,7 @@ def expire_batch() -> int:
     won = store.append(changes.values())
     promoted = queue.close([by_payment[i].id for i in won], ["waiting", "blocked", "ready", "dispatched"])
     expired = [changes[i] for i in won]
-    notify_ends(expired)
+    conclude(expired)
     transaction.on_commit(lambda: _said(expired, promoted))
     return len(entries)
 

@@ -1,4 +1,4 @@
-"""Card data at rest: what is sealed, and bound to which payment."""
+"""Secrets at rest: what is sealed, and bound to which payment, link or webhook endpoint."""
 
 from uuid import UUID
 
@@ -44,6 +44,21 @@ def open_frame(sealed: bytes, payment_id: UUID) -> bytes:
     return vault().open(Purpose.FRAME, sealed, payment_id.bytes)
 
 
+def seal_answer(body: bytes, link: str) -> bytes:
+    """Return what came over a link sealed as its holder files it."""
+    return vault().seal(Purpose.ANSWER, body, link.encode())
+
+
 def open_answer(sealed: bytes, link: str) -> bytes:
     """Return what the holder of a link filed; raises SealBroken."""
     return vault().open(Purpose.ANSWER, sealed, link.encode())
+
+
+def seal_webhook_secret(secret: str, endpoint_id: UUID) -> bytes:
+    """Return an endpoint's signing secret (`whsec_…`) sealed for it."""
+    return vault().seal(Purpose.WEBHOOK, secret.encode(), endpoint_id.bytes)
+
+
+def open_webhook_secret(sealed: bytes, endpoint_id: UUID) -> str:
+    """Return an endpoint's signing secret; raises SealBroken."""
+    return vault().open(Purpose.WEBHOOK, sealed, endpoint_id.bytes).decode()

@@ -14,19 +14,19 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from processor import links
 from processor.keys.store import keys_of
 from processor.links import LinkConfig
 from processor.metrics import STAGE_SECONDS, UNMATCHED
-from queueing import queue
+from queueing import clock, queue
 from queueing.database import run
 from queueing.doorbell import FORWARD, ring
 from queueing.failpoints import reach
 from queueing.policy import retry_policy
+from queueing.retry import RetryPolicy
 from transactions import journal, judging, store
-from transactions.ending import count_ends, notify_ends
+from transactions.ending import conclude, count_ends
 from transactions.filed import Filed, claim
 from transactions.judging import Judgement, Moves
 from transactions.store import Change
@@ -44,6 +44,7 @@ class _Batch:
 
     at: datetime
     configs: dict[str, LinkConfig]
+    retries: RetryPolicy
     judgements: list[Judgement] = field(default_factory=list)
     unmatched: list[Filed] = field(default_factory=list)
 
@@ -75,7 +76,7 @@ def settle_batch(passed_over: list[int]) -> bool:
 
 
 def _settle(frames: Sequence[Filed]) -> _Batch:
-    batch = _Batch(timezone.now(), _configs(frames))
+    batch = _Batch(clock.now(), _configs(frames), retry_policy())
     known = _by_payment(frames, batch)
     loaded = store.load(known.keys())
     for payment_id, about_it in known.items():
@@ -88,7 +89,7 @@ def _settle(frames: Sequence[Filed]) -> _Batch:
     journal.write(done, remarks, {name: config.dialect for name, config in batch.configs.items()})
     run(_DONE, {"ids": [frame.id for frame in done]})
     _move(settled)
-    notify_ends(batch.changes)
+    conclude(judgement.change for judgement in settled if judgement.events)
     return batch
 
 
@@ -113,7 +114,9 @@ def _by_payment(frames: Sequence[Filed], batch: _Batch) -> dict[UUID, list[Filed
 def _judge(before: store.Loaded, frames: list[Filed], batch: _Batch) -> None:
     try:
         keys = keys_of(batch.configs[frames[0].link])
-        judgement = judging.judge(before, frames, keys.check_with, random.random(), batch.at, retry_policy())  # noqa: S311
+        judgement = judging.judge(before, frames, keys.check_with, random.random(), batch.at, batch.retries)  # noqa: S311
+    except MemoryError:
+        raise  # nothing is wrong with this payment
     except Exception as error:  # noqa: BLE001  (whatever is wrong with one payment's frames, the others go on)
         why = type(error).__name__
         _log.error("payment.held", payment=str(before.state.id), reason="cannot_be_settled", exc_info=error)
@@ -135,7 +138,7 @@ def _move(settled: Iterable[Judgement]) -> None:
     if promoted or owed or moves.beside:
         transaction.on_commit(lambda: ring(FORWARD))
     for _, not_before in moves.wait:
-        seconds = max(0.0, (not_before - timezone.now()).total_seconds())
+        seconds = max(0.0, (not_before - clock.now()).total_seconds())
         transaction.on_commit(lambda seconds=seconds: ring(FORWARD, seconds))  # type: ignore[misc]
 
 

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from django.db import transaction
 
 from queueing.database import rows
+from queueing.doorbell import WEBHOOKS, ring
 from queueing.failpoints import reach
 from queueing.statements import ENQUEUE
 from transactions.domain import commands as c
@@ -20,7 +22,8 @@ from transactions.domain import events as e
 from transactions.domain.decide import decide
 from transactions.domain.evolve import evolve
 from transactions.domain.state import PaymentState
-from transactions.domain.values import MessageKind, message_kind
+from transactions.domain.values import message_kind
+from transactions.outbox import IS_TOLD, TELL, message
 from transactions.projections import attempt_columns, attempt_of, changing_columns, fixed_columns, state_of
 
 FIRST_HEAD: Final = bytes(32)
@@ -42,21 +45,21 @@ _ATTEMPT_CHANGING: Final = tuple(
     "mti digest repeats outcome undoing response_code authorisation_code host_rrn epoch taken_at answered_at".split()
 )
 
+#: What acceptance settles of a payment, column by column.
+NEW: Final = (
+    "id uuid, merchant_id bigint, idempotency_key text, fingerprint text, fingerprint_key text, request_id text, "
+    "operation text, amount bigint, currency text, masked_pan text, card_last4 text, sealed_card bytea, "
+    "source_account text, destination_account text, biller text, customer_number text, terminal_id text, "
+    "card_acceptor_id text, original jsonb, link text, lane text, priority smallint, expires_at timestamptz, "
+    "reference text, metadata jsonb, head bytea"
+)
+NEW_NAMES: Final = ", ".join(column.split()[0] for column in NEW.split(", "))
+_NEW_VALUES: Final = ", ".join("%({})s::{}".format(*column.split()) for column in NEW.split(", "))
+
 _ACCEPT: Final = f"""
 WITH accepted AS (
-    INSERT INTO transactions_payment (
-        id, merchant_id, idempotency_key, fingerprint, fingerprint_key, request_id, operation, amount, currency,
-        masked_pan, card_last4, sealed_card, source_account, destination_account, biller, customer_number,
-        terminal_id, card_acceptor_id, original, link, lane, priority, expires_at, reference, metadata,
-        status, version, head, created_at, updated_at)
-    VALUES (
-        %(id)s::uuid, %(merchant_id)s::bigint, %(idempotency_key)s::text, %(fingerprint)s::text,
-        %(fingerprint_key)s::text, %(request_id)s::text, %(operation)s::text, %(amount)s::bigint, %(currency)s::text,
-        %(masked_pan)s::text, %(card_last4)s::text, %(sealed_card)s::bytea, %(source_account)s::text,
-        %(destination_account)s::text, %(biller)s::text, %(customer_number)s::text, %(terminal_id)s::text,
-        %(card_acceptor_id)s::text, %(original)s::jsonb, %(link)s::text, %(lane)s::text, %(priority)s::smallint,
-        %(expires_at)s::timestamptz, %(reference)s::text, %(metadata)s::jsonb, 'queued', 1, %(head)s::bytea,
-        %(at)s::timestamptz, %(at)s::timestamptz)
+    INSERT INTO transactions_payment ({NEW_NAMES}, status, version, created_at, updated_at)
+    VALUES ({_NEW_VALUES}, 'queued', 1, %(at)s::timestamptz, %(at)s::timestamptz)
     ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
     RETURNING id
 ), event AS (
@@ -65,7 +68,9 @@ WITH accepted AS (
 ), {ENQUEUE}
 SELECT id FROM accepted"""
 
-_APPEND: Final = f"""
+#: The ids stand beside the join with them: the server keeps a plan for long, and one that it made for a small table
+#: would read all of a large one.
+_APPENDING: Final = f"""
 WITH won AS (
     UPDATE transactions_payment p
     SET {", ".join(f"{name} = c.{name}" for name in _CHANGING)}, balances = c.balances, head = c.head,
@@ -74,7 +79,7 @@ WITH won AS (
         id uuid, expected int, status text, version int, reason text, response_code text, authorisation_code text,
         accepted_attempt smallint, rrn text, host_rrn text, captured_amount bigint, refunded_amount bigint,
         voided_by uuid, balances jsonb, head bytea, at timestamptz, ended_at timestamptz)
-    WHERE p.id = c.id AND p.version = c.expected
+    WHERE p.id = ANY(%(ids)s::uuid[]) AND p.id = c.id AND p.version = c.expected
     RETURNING p.id
 ), events AS (
     INSERT INTO transactions_event (payment_id, version, type, data, actor, at, hash)
@@ -89,16 +94,19 @@ WITH won AS (
     JOIN won ON won.id = n.payment_id
     ON CONFLICT (payment_id, number) DO UPDATE
     SET {", ".join(f"{name} = coalesce(excluded.{name}, a.{name})" for name in _ATTEMPT_CHANGING)}
-)
-SELECT id FROM won"""
+)"""
+_WON: Final = "\nSELECT id FROM won"
+_APPEND: Final = _APPENDING + _WON
+#: The same, with messages to webhook endpoints (H1): no further round trip.
+_APPEND_AND_TELL: Final = _APPENDING + TELL + _WON
 
-_PAYMENTS: Final = """
+_PAYMENTS: Final = f"""
 SELECT id, merchant_id, idempotency_key, fingerprint, fingerprint_key, request_id, operation, amount, currency,
     masked_pan, sealed_card, source_account, destination_account, biller, customer_number, terminal_id,
     card_acceptor_id, original, link, lane, priority, expires_at, reference, metadata, status, version, head, reason,
     response_code, authorisation_code, accepted_attempt, balances, captured_amount, refunded_amount, voided_by,
-    created_at
-FROM transactions_payment WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE"""
+    created_at, {IS_TOLD} AS is_told
+FROM transactions_payment p WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE"""
 
 _ATTEMPTS: Final = f"""
 SELECT {", ".join(_ATTEMPT_NAMES)} FROM transactions_attempt
@@ -112,6 +120,8 @@ class Loaded(msgspec.Struct, frozen=True):
     head: bytes
     sealed_card: bytes | None
     accepted_at: datetime
+    #: True when its merchant has a webhook endpoint
+    is_told: bool = False
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -161,28 +171,30 @@ def accept(
     state: PaymentState, event: e.Accepted, *, actor: str, at: datetime, sealed_card: bytes | None, pin: bytes | None
 ) -> bool:
     """Store a new payment, its first event and its queue entry in one statement; False if the key is taken (I1)."""
+    row = new_row(state, event, actor=actor, at=at, sealed_card=sealed_card, pin=pin)
+    written = {name: _json(row[name]) for name in ("original", "metadata", "event")}
+    reach("before_accept")
+    stored = bool(rows(_ACCEPT, {**row, **written, "actor": actor, "at": at}))
+    reach("accepted")
+    return stored
+
+
+def new_row(
+    state: PaymentState, event: e.Accepted, *, actor: str, at: datetime, sealed_card: bytes | None, pin: bytes | None
+) -> dict[str, Any]:
+    """Return a new payment's columns, its first event, and what its queue entry says."""
     kind, data = e.event_to_data(event)
-    columns = fixed_columns(state)
-    owed = message_kind(state.instruction.operation)
-    parameters = {
-        **columns,
-        "original": _json(columns["original"]),
-        "metadata": _json(columns["metadata"]),
-        "event": _json(data),
+    return {
+        **fixed_columns(state),
+        "event": data,
         "head": chained(FIRST_HEAD, state.id, 1, kind, data, actor, at),
-        "actor": actor,
-        "at": at,
         "sealed_card": sealed_card,
         "pin": pin,
         # A request is never sent late (M13); an advice tells what has happened, however late.
-        "send_before": state.placement.expires_at if owed is MessageKind.REQUEST else None,
-        "kind": owed.value,
+        "send_before": state.placement.expires_at if state.instruction.operation.expires else None,
+        "kind": message_kind(state.instruction.operation).value,
         "lane_key": state.placement.lane and f"{state.placement.merchant_id}/{state.placement.lane}",
     }
-    reach("before_accept")
-    stored = bool(rows(_ACCEPT, parameters))
-    reach("accepted")
-    return stored
 
 
 def load(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Loaded]:
@@ -195,24 +207,40 @@ def load(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Loaded]:
     for row in rows(_ATTEMPTS, wanted):
         attempts.setdefault(row.payment_id, []).append(attempt_of(row))
     return {
-        row.id: Loaded(state_of(row, tuple(attempts.get(row.id, ()))), row.head, row.sealed_card, row.created_at)
+        row.id: Loaded(
+            state_of(row, tuple(attempts.get(row.id, ()))), row.head, row.sealed_card, row.created_at, row.is_told
+        )
         for row in payments
     }
 
 
 def append(changes: Iterable[Change]) -> set[uuid.UUID]:
-    """Append events and move the read model; returns the payments that were still at the version expected."""
+    """Append events and move the read model; returns the payments that were still at the version expected.
+
+    Payments that end are told to their merchants' webhook endpoints in the same statement.
+    """
     payments: list[Mapping[str, Any]] = []
     events: list[Mapping[str, Any]] = []
     attempts: list[Mapping[str, Any]] = []
+    messages: list[Mapping[str, Any]] = []
     for change in changes:
         head = _append_events(change, events)
         payments.append(_payment(change, head))
         attempts.extend(_attempts(change))
+        if change.ended and change.before.is_told:
+            messages.append(message(change.after, change.before.accepted_at, change.at))
     if not payments:
         return set()
-    parameters = {"payments": _json(payments), "events": _json(events), "attempts": _json(attempts)}
-    return {row.id for row in rows(_APPEND, parameters)}
+    parameters = {
+        "ids": [payment["id"] for payment in payments],
+        "payments": _json(payments),
+        "events": _json(events),
+        "attempts": _json(attempts),
+    }
+    if not messages:
+        return {row.id for row in rows(_APPEND, parameters)}
+    transaction.on_commit(lambda: ring(WEBHOOKS))
+    return {row.id for row in rows(_APPEND_AND_TELL, {**parameters, "messages": _json(messages)})}
 
 
 def _append_events(change: Change, events: list[Mapping[str, Any]]) -> bytes:

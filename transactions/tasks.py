@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
-from transactions import forwarding, recovery, settling
+from staff import requests
+from transactions import bulk, forwarding, minutes, reconciliation, recovery, settling
+from transactions.webhooks.delivering import deliver_soon
 
 
 @shared_task(ignore_result=True)
@@ -18,6 +20,28 @@ def settle() -> None:
 
 
 @shared_task(ignore_result=True)
+def work_on_jobs() -> None:
+    """Do what staff asked for many payments at once, and compare the bank's files."""
+    bulk.work()
+    reconciliation.work()
+
+
+@shared_task(ignore_result=True)
 def recover() -> None:
-    """Find what was dropped."""
+    """Find what was dropped, and end what no second person agreed to in time."""
     recovery.recover()
+    requests.expire()
+    bulk.resume()
+    reconciliation.resume()
+
+
+@shared_task(ignore_result=True)
+def roll_up() -> None:
+    """Sum up the last minutes for the desk."""
+    minutes.roll_up()
+
+
+@shared_task(ignore_result=True)
+def deliver() -> None:
+    """Deliver webhooks that are due, besides this worker's other work."""
+    deliver_soon()

@@ -88,10 +88,11 @@ class Waits:
                     row_factory=namedtuple_row,
                     connect_timeout=3,
                     application_name="ends",
+                    **settings.DATABASE_TCP,
                 ) as listening:
                     listening.execute(f"LISTEN {CHANNEL}")
                     self._listen(listening)
-            except psycopg.Error as error:
+            except (psycopg.Error, OSError) as error:
                 _log.warning("waits.not_listening", error=type(error).__name__)
             threading.Event().wait(_RECONNECT_S)
 

@@ -1,19 +1,19 @@
-"""A message for people: masked, field by field, with names and meanings. Nothing clear leaves here."""
+"""A message for people: field by field, with names and meanings. Masks what is given in the clear, but for a dump."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from processor.codec.dialects import Dialect
 from processor.codec.message import Message
+from staff.masking import mask_pan
 
 # What is never shown, not even in part; 14 is an expiry date, 35 and 45 are tracks, 52 and 123 PIN blocks.
 _HIDDEN: Final = frozenset({14, 35, 36, 45, 52, 55, 64, 96, 123, 128})
 _CARD_NUMBERS: Final = frozenset({2, 34})
 _ACCOUNTS: Final = frozenset({102, 103})
+_TELLING: Final = _HIDDEN | _CARD_NUMBERS | _ACCOUNTS
 _PAN_SHAPED: Final = range(13, 20)
-_PAN_IN_TEXT: Final = re.compile(r"(?<![0-9A-Za-z-])[0-9]{13,19}(?![0-9A-Za-z-])")
-_DOUBLED: Final = "0246813579"
+_A_LINE: Final = 16
 
 CODE_MEANINGS: Final = {
     "00": "approved",
@@ -50,9 +50,21 @@ class FieldDescription:
     meaning: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class DumpLine:
+    """Some bytes of a message: where they begin, in hexadecimal, and as letters."""
+
+    offset: str
+    hexadecimal: str
+    letters: str
+
+
 def masked_fields(message: Message) -> dict[str, str]:
     """Return the fields by number, each safe to keep and to show."""
-    return {str(number): _mask(number, value) for number, value in sorted(message.fields.items())}
+    return {
+        str(number): value if number not in _TELLING and value.isprintable() else _mask(number, value)
+        for number, value in sorted(message.fields.items())
+    }
 
 
 def describe_mti(mti: str) -> str:
@@ -82,6 +94,21 @@ def describe(fields: dict[str, str], dialect: Dialect) -> list[FieldDescription]
     return described
 
 
+def dump(body: bytes, dialect: Dialect) -> list[DumpLine]:
+    """Return bytes as people compare them: sixteen a line, in hexadecimal and in the dialect's letters."""
+    return [
+        DumpLine(
+            f"{start:04x}", body[start : start + _A_LINE].hex(" "), _letters(body[start : start + _A_LINE], dialect)
+        )
+        for start in range(0, len(body), _A_LINE)
+    ]
+
+
+def _letters(part: bytes, dialect: Dialect) -> str:
+    text = part.decode(dialect.text_encoding, "replace")
+    return "".join(char if char.isascii() and char.isprintable() else "." for char in text)
+
+
 def _meaning(number: int, value: str, dialect: Dialect) -> str:
     if number == 39:
         return CODE_MEANINGS.get(dialect.read_code(value), "unknown code")
@@ -100,21 +127,3 @@ def _mask(number: int, value: str) -> str:
     if number in _ACCOUNTS and value.isdigit() and len(value) in _PAN_SHAPED:
         return mask_pan(value)
     return value
-
-
-def mask_pan(pan: str) -> str:
-    """Return the first six and the last four digits, the rest starred."""
-    if len(pan) < 11:
-        return "*" * len(pan)
-    return f"{pan[:6]}{'*' * (len(pan) - 10)}{pan[-4:]}"
-
-
-def luhn_fits(digits: str) -> bool:
-    """True when the last digit checks the others, as a card number's does."""
-    total = sum(int(d) if i % 2 == 0 else int(_DOUBLED[int(d)]) for i, d in enumerate(reversed(digits)))
-    return total % 10 == 0
-
-
-def mask_text(text: str) -> str:
-    """Return a text with every card number in it masked."""
-    return _PAN_IN_TEXT.sub(lambda found: mask_pan(found.group()) if luhn_fits(found.group()) else found.group(), text)

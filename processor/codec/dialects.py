@@ -71,6 +71,8 @@ class Dialect:
     local_time: Mapping[int, str] = field(default_factory=lambda: {12: "%H%M%S", 13: "%m%d"})
     #: field that names the original (M5): 90 in 1987, 56 in 1993
     original_field: int = 90
+    #: field of an answer that tells the host's business date; None where this host tells none
+    business_date_field: int | None = 15
     #: response code by its 1987 name -> as this host writes it
     codes: Mapping[str, str] = field(default_factory=dict)
     #: codes that decline for good; any other but 00 leaves the outcome unknown
@@ -233,6 +235,7 @@ _ISO93_ASCII = replace(
     name="iso93-ascii",
     spec=ascii_spec(
         f12={"max_len": 12, "desc": "Date and time, local transaction"},
+        f15={"max_len": 6},
         f22={"max_len": 12},
         f24={"max_len": 3, "desc": "Function code"},
         f25={"max_len": 4, "desc": "Message reason code"},

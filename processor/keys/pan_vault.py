@@ -29,6 +29,7 @@ class Purpose(StrEnum):
     ANSWER = "answer"
     FINGERPRINT = "fingerprint"
     WORKING_KEY = "working-key"
+    WEBHOOK = "webhook"
 
 
 class Vault:

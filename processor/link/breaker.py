@@ -86,6 +86,10 @@ class Breaker:
         self._opened_at = now
         self._move(BreakerState.OPEN)
 
+    def reset(self) -> None:
+        """Staff say that the host answers again."""
+        self._move(BreakerState.CLOSED)
+
     def seconds_left(self, now: float) -> float:
         """For how long it stays open yet, before an echo may try."""
         return max(0.0, self._opened_at + self.policy.open_s - now) if self.state is BreakerState.OPEN else 0.0

@@ -1,6 +1,6 @@
 """What the link machine is given and what it says back. Plain values; nothing here acts."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 import msgspec
@@ -35,6 +35,7 @@ class Cause(StrEnum):
     FRAMING = "framing"
     HOST_SIGNED_OFF = "host_signed_off"
     SIGNED_OFF = "signed_off"
+    CLOSED_BY_STAFF = "closed_by_staff"
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -85,6 +86,14 @@ class Stray(Event, frozen=True):
     mti: str | None
 
 
+class Replied(Event, frozen=True):
+    """The host answered what a person asked of it; no body when it did not."""
+
+    token: object
+    body: bytes | None
+    elapsed_s: float
+
+
 class EchoAnswered(Event, frozen=True):
     """The host answered an echo."""
 
@@ -95,6 +104,12 @@ class CutOver(Event, frozen=True):
     """The host's business date moves on; `key` tells a repeated notice from a new one."""
 
     key: str
+
+
+class BusinessDateTold(Event, frozen=True):
+    """An answer tells a newer business date than ours: the notice of its cut-over was lost."""
+
+    day: date
 
 
 class NetworkMessage(Event, frozen=True):

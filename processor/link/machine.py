@@ -8,42 +8,19 @@ does what the events say.
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import msgspec
-
 from processor.codec.errors import DecodeError, FramingError
 from processor.codec.message import Message, decode, encode
+from processor.link import events as ev
+from processor.link.business_day import BusinessDay
 from processor.link.errors import LocalProtocolError
-from processor.link.events import (
-    Answered,
-    Cause,
-    Close,
-    CutOver,
-    EchoAnswered,
-    Event,
-    Moment,
-    NetworkMessage,
-    Outgoing,
-    Stray,
-    Unanswered,
-    WentDown,
-    WentUp,
-    Write,
-)
+from processor.link.events import Cause, Event, Moment, Outgoing
 from processor.link.framing import FRAMINGS, Framing
+from processor.link.inquiries import Inquiries, Inquiry
 from processor.link.matching import match_key
 from processor.link.network import ACCEPTED, INVALID, network_answer, network_request
 from processor.link.profile import Profile
 from processor.link.states import OPEN, TRANSITIONS, WRITABLE, State, Step
-
-
-class _Sent(msgspec.Struct, frozen=True):
-    message: Outgoing
-    at: float
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    purpose: str
-    at: float
+from processor.link.window import Window
 
 
 class Machine:
@@ -53,9 +30,13 @@ class Machine:
         self.profile = profile
         self.state = State.CLOSED
         self._framing: Framing = self._new_framing()
-        self._in_flight: dict[str, _Sent] = {}
-        self._asked: dict[str, _Asked] = {}
+        #: what was written in this session and waits for its answer
+        self.window = Window()
+        self._inquiries = Inquiries(profile)
         self._stans: deque[int] = deque()
+        #: ours beside the host's; it says nothing before somebody tells it ours
+        self.business_day = BusinessDay()
+        self._date_field = profile.dialect.business_date_field or 0
         self._echo_due = 0.0
         self._drain_until = float("inf")
         self._events: list[Event] = []
@@ -63,7 +44,7 @@ class Machine:
             "echo": lambda _: None,
             "sign_on": lambda _: None,
             "sign_off": lambda _: self._host_signed_off(),
-            "cut_over": self._cut_over,
+            "cut_over": lambda request: self._events.append(ev.CutOver(f"{request.get(7)}:{request.get(11)}")),
         }
 
     # What the driver asks
@@ -71,17 +52,7 @@ class Machine:
     @property
     def room(self) -> int:
         """How many more messages the window takes now."""
-        return max(0, self.profile.window - len(self._in_flight)) if self.state in WRITABLE else 0
-
-    @property
-    def in_flight(self) -> int:
-        """How many messages wait for their answer."""
-        return len(self._in_flight)
-
-    @property
-    def in_flight_messages(self) -> list[Outgoing]:
-        """The messages that wait for their answer, in the order of their writing."""
-        return [sent.message for sent in self._in_flight.values()]
+        return max(0, self.profile.window - len(self.window)) if self.state in WRITABLE else 0
 
     @property
     def stock(self) -> int:
@@ -92,9 +63,9 @@ class Machine:
         """The monotonic time by which `tick` must be called; None when nothing is awaited."""
         if self.state not in OPEN:
             return None
-        deadlines = [asked.at + self._patience(asked.purpose) for asked in self._asked.values()]
-        if self._in_flight:
-            deadlines.append(self._oldest().at + self.profile.answer_timeout_s)
+        deadlines = self._inquiries.deadlines()
+        if (silent_at := self.window.silent_at(self.profile.answer_timeout_s)) is not None:
+            deadlines.append(silent_at)
         if self.state is State.UP:
             deadlines.append(self._echo_due)
         if self.state is State.DRAINING:
@@ -129,20 +100,18 @@ class Machine:
         """Write financial messages, as one write; raises LocalProtocolError beyond the window."""
         if len(messages) > self.room:
             raise LocalProtocolError(f"{len(messages)} messages do not fit: {self.state.value}, room for {self.room}")
-        keys = {message.key for message in messages}
-        if len(keys) < len(messages) or not keys.isdisjoint(self._in_flight):
-            raise LocalProtocolError("two messages in flight would have the same answer")
         frames = [self._framing.frame(message.body) for message in messages]
-        self._in_flight |= {message.key: _Sent(message, now.monotonic) for message in messages}
+        self.window.add(messages, now.monotonic)
         if frames:
-            self._events.append(Write(b"".join(frames)))
+            self._events.append(ev.Write(b"".join(frames)))
         return self._flush()
 
     def tick(self, now: Moment) -> Sequence[Event]:
         """Time has passed: declare silences, send echoes, give up on what was not answered."""
         if self.state in OPEN:
             self._expire_asked(now)
-            self._expire_in_flight(now)
+            for silent in self.window.silent(now.monotonic, self.profile.answer_timeout_s):
+                self._events.append(ev.Unanswered(silent, Cause.TIMEOUT))
             if self.state is State.UP and now.monotonic >= self._echo_due:
                 self._ask("echo", now)
             self._drained(now)
@@ -150,8 +119,15 @@ class Machine:
 
     def probe(self, now: Moment) -> Sequence[Event]:
         """Send an echo now, not first when it is due: somebody wants to know whether the host answers."""
-        if self.state is State.UP and not any(asked.purpose == "echo" for asked in self._asked.values()):
+        if self.state is State.UP and not self._inquiries.waits_for("echo"):
             self._ask("echo", now)
+        return self._flush()
+
+    def ask(self, purpose: str, token: object, now: Moment) -> Sequence[Event]:
+        """Send a message for a person, whose token Replied will have; raises LocalProtocolError unless up."""
+        if self.state is not State.UP:
+            raise LocalProtocolError(f"nothing can be asked of a host while {self.state.value}")
+        self._ask(purpose, now, token)
         return self._flush()
 
     def sign_off(self, now: Moment, patience_s: float) -> Sequence[Event]:
@@ -180,25 +156,32 @@ class Machine:
         try:
             message = decode(body, self.profile.dialect)
         except DecodeError:
-            self._events.append(Stray(body, None))
+            self._events.append(ev.Stray(body, None))
             return
         if message.mti[1] == "8":
-            self._events.append(NetworkMessage(False, message.mti, body))
+            self._events.append(ev.NetworkMessage(False, message.mti, body))
             if message.is_answer:
-                self._network_answer(message, now)
+                self._network_answer(message, body, now)
             else:
                 self._answer_host(message)
             return
         key = match_key(message, self.profile.dialect) if message.is_answer else None
-        sent = self._in_flight.pop(key, None) if key else None
+        sent = self.window.answered(key)
         if sent is None:
-            self._events.append(Stray(body, message.mti))
+            self._events.append(ev.Stray(body, message.mti))
         else:
-            self._events.append(Answered(sent.message, body, now.monotonic - sent.at))
+            self._events.append(ev.Answered(sent.message, body, now.monotonic - sent.at))
+            told = message.get(self._date_field)
+            if told != self.business_day.told and (day := self.business_day.hear(told, now.utc.date())):
+                self._events.append(ev.BusinessDateTold(day))
 
-    def _network_answer(self, answer: Message, now: Moment) -> None:
-        asked = self._asked.pop(match_key(answer, self.profile.dialect) or "", None)
+    def _network_answer(self, answer: Message, body: bytes, now: Moment) -> None:
+        asked = self._inquiries.answered(match_key(answer, self.profile.dialect))
         if asked is None:
+            return
+        if asked.token is not None:
+            self._events.append(ev.Replied(asked.token, body, now.monotonic - asked.at))
+        if not asked.moves_state:
             return
         accepted = self.profile.dialect.read_code(answer.get(39) or "") == ACCEPTED
         if asked.purpose == "sign_on":
@@ -214,19 +197,19 @@ class Machine:
         else:
             self._echo_answered(asked, now)
 
-    def _echo_answered(self, asked: _Asked, now: Moment) -> None:
+    def _echo_answered(self, asked: Inquiry, now: Moment) -> None:
         was = self.state
         self._step(Step.ECHO_ACCEPTED)
-        self._events.append(EchoAnswered(now.monotonic - asked.at))
+        self._events.append(ev.EchoAnswered(now.monotonic - asked.at))
         if was is State.PROVING:
-            self._events.append(WentUp())
+            self._events.append(ev.WentUp())
 
     def _answer_host(self, request: Message) -> None:
         """Answer the host's own 0800: every one gets an 0810, one we have no word for gets 12."""
         handler = self._on_host_request.get(self.profile.dialect.network_purpose(request.fields) or "")
         answer = network_answer(request, ACCEPTED if handler else INVALID, self.profile.dialect)
         body = encode(answer, self.profile.dialect)
-        self._events += [Write(self._framing.answer(body)), NetworkMessage(True, answer.mti, body)]
+        self._events += [ev.Write(self._framing.answer(body)), ev.NetworkMessage(True, answer.mti, body)]
         if handler:
             handler(request)
 
@@ -236,12 +219,9 @@ class Machine:
         else:
             self._leave_up(Step.HOST_SIGNED_OFF, Cause.HOST_SIGNED_OFF)
 
-    def _cut_over(self, request: Message) -> None:
-        self._events.append(CutOver(f"{request.get(7)}:{request.get(11)}"))
-
     # Our own network messages
 
-    def _ask(self, purpose: str, now: Moment) -> None:
+    def _ask(self, purpose: str, now: Moment, token: object | None = None) -> None:
         if not self._stans:
             raise LocalProtocolError("no STAN is left for a network management message")
         if purpose == "echo":
@@ -250,21 +230,16 @@ class Machine:
         key = match_key(message, self.profile.dialect)
         if key is None:
             raise LocalProtocolError("a network management message has no key: set the link's terminal")
-        self._asked[key] = _Asked(purpose, now.monotonic)
+        self._inquiries.add(key, Inquiry(purpose, now.monotonic, token))
         body = encode(message, self.profile.dialect)
-        self._events += [Write(self._framing.frame(body)), NetworkMessage(True, message.mti, body)]
+        self._events += [ev.Write(self._framing.frame(body)), ev.NetworkMessage(True, message.mti, body)]
 
     # Time
 
-    def _patience(self, purpose: str) -> float:
-        return {
-            "sign_on": self.profile.sign_on_timeout_s,
-            "sign_off": self.profile.sign_off_timeout_s,
-        }.get(purpose, self.profile.echo_timeout_s)
-
     def _expire_asked(self, now: Moment) -> None:
-        for asked in list(self._asked.values()):
-            if now.monotonic < asked.at + self._patience(asked.purpose) or self.state not in OPEN:
+        for asked in self._inquiries.overdue(now.monotonic):
+            self._unheard(asked)
+            if self.state not in OPEN or not asked.moves_state:
                 continue
             if asked.purpose == "sign_on":
                 self._end(Step.SIGN_ON_FAILED, Cause.SIGN_ON_TIMEOUT)
@@ -273,17 +248,12 @@ class Machine:
             else:
                 self._end(Step.ECHO_FAILED, Cause.ECHO_TIMEOUT)
 
-    def _expire_in_flight(self, now: Moment) -> None:
-        while self._in_flight and now.monotonic >= self._oldest().at + self.profile.answer_timeout_s:
-            sent = self._in_flight.pop(next(iter(self._in_flight)))
-            self._events.append(Unanswered(sent.message, Cause.TIMEOUT))
-
-    def _oldest(self) -> _Sent:
-        """The message written first: a dict keeps the order, and every message waits equally long."""
-        return next(iter(self._in_flight.values()))
+    def _unheard(self, asked: Inquiry) -> None:
+        if asked.token is not None:
+            self._events.append(ev.Replied(asked.token, None, 0.0))
 
     def _drained(self, now: Moment) -> None:
-        if self._in_flight and not (self.state is State.DRAINING and now.monotonic >= self._drain_until):
+        if self.window and not (self.state is State.DRAINING and now.monotonic >= self._drain_until):
             return
         if self.state is State.DRAINING:
             self._step(Step.DRAINED)
@@ -303,20 +273,20 @@ class Machine:
         was_up = self.state is State.UP
         self._step(step)
         if was_up:
-            self._events.append(WentDown(cause))
+            self._events.append(ev.WentDown(cause))
 
     def _end(self, step: Step, cause: Cause) -> None:
         self._lose(cause)
         self._step(step)
-        self._events.append(Close(cause))
+        self._events.append(ev.Close(cause))
 
     def _lose(self, cause: Cause) -> None:
         """What is in flight gets no answer that counts any more (M4)."""
         if self.state is State.UP:
-            self._events.append(WentDown(cause))
-        self._events += [Unanswered(sent.message, Cause.CONNECTION_LOST) for sent in self._in_flight.values()]
-        self._in_flight.clear()
-        self._asked.clear()
+            self._events.append(ev.WentDown(cause))
+        self._events += [ev.Unanswered(message, Cause.CONNECTION_LOST) for message in self.window.clear()]
+        for asked in self._inquiries.clear():
+            self._unheard(asked)
 
     def _new_framing(self) -> Framing:
         return FRAMINGS[self.profile.framing](self.profile.dialect.max_body)

@@ -21,6 +21,10 @@ class Seen:
     #: what it did to the account, in minor units
     moved: int = 0
     undone: bool = False
+    #: of which message it is the capture, refund or void, and of how much
+    original: str = ""
+    kind: str = ""
+    amount: int = 0
 
 
 class Books:
@@ -31,6 +35,8 @@ class Books:
         self._file = file
         self._balances: dict[str, int] = {}
         self._seen: dict[str, Seen] = {}
+        #: message -> its captures, refunds and voids
+        self._followed: dict[str, list[str]] = {}
 
     @classmethod
     @contextmanager
@@ -56,6 +62,11 @@ class Books:
         """Return what was made of a message."""
         return self._seen.get(key)
 
+    def followed(self, key: str, kind: str) -> int:
+        """Return how much of a message was captured or refunded, and stands."""
+        children = (self._seen[child] for child in self._followed.get(key, ()))
+        return sum(child.amount for child in children if child.kind == kind and not child.undone)
+
     def find(self, beginning: str, end: str) -> str:
         """Return the latest key of this form; what was never seen stands for itself."""
         fitting = (key for key in reversed(self._seen) if key.startswith(beginning) and key.endswith(end))
@@ -67,9 +78,8 @@ class Books:
         self._write({"seen": asdict(seen)})
 
     def undo(self, key: str) -> None:
-        """Give back what a message moved."""
-        undone = self._undone(key)
-        self._apply(undone)
+        """Give back what a message moved; what a void undid stands again."""
+        self._undo(key)
         self._write({"undone": key})
 
     def open_day(self, business_date: date) -> None:
@@ -77,10 +87,16 @@ class Books:
         self.business_date = business_date
         self._write({"business_date": business_date.isoformat()})
 
-    def _undone(self, key: str) -> Seen:
-        return replace(self._seen[key], undone=True)
+    def _undo(self, key: str) -> None:
+        seen = self._seen[key]
+        self._apply(replace(seen, undone=True))
+        if seen.kind == "void":
+            original = self._seen[seen.original]
+            self._apply(replace(original, undone=False))
 
     def _apply(self, seen: Seen) -> None:
+        if seen.original and seen.key not in self._seen:
+            self._followed.setdefault(seen.original, []).append(seen.key)
         self._seen[seen.key] = seen
         if seen.moved:
             moved = -seen.moved if seen.undone else seen.moved
@@ -90,7 +106,7 @@ class Books:
         if "seen" in line:
             self._apply(Seen(**line["seen"]))  # type: ignore[arg-type]
         elif "undone" in line:
-            self._apply(self._undone(str(line["undone"])))
+            self._undo(str(line["undone"]))
         else:
             self.business_date = date.fromisoformat(str(line["business_date"]))
 

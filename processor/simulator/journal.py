@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from processor.codec.describe import mask_pan
 from processor.codec.message import Message
+from staff.masking import mask_pan
 
 
 class Journal:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from processor.codec.dates import write_date
 from processor.codec.dialects import Dialect
 from processor.codec.errors import EncodeError
 from processor.codec.message import Message, encode
 from processor.keys.errors import PinBlockRefused
 from processor.keys.software import decrypt_pin_block, iso0_pin_block, mac, mac_matches
+from processor.simulator import following
 from processor.simulator.accounts import Books, Seen
 from processor.simulator.scenarios import Behaviour, scenario
 
@@ -97,7 +99,7 @@ class Switch:
 
     @property
     def _handlers(self) -> Mapping[str, Callable[[Message, Desk], Decision]]:
-        return {"1": self._request, "2": self._request, "4": self._reversal, "8": self._network}
+        return {"1": self._request, "2": self._request, "4": self._undoing, "8": self._network}
 
     # Network management
 
@@ -122,9 +124,20 @@ class Switch:
         if self.books.seen(key):
             return self._reply(message, _DUPLICATE)
         code, behaviour = scenario(message.get(4) or "")
-        code = code or self._refusal(message) or _APPROVED
+        code = code or self._refusal(message)
+        if code is None and message.get(3) == self.dialect.processing_codes["refund"]:
+            return self._refund(message, key, behaviour)
+        code = code or _APPROVED
         effect = self._book(message, key, code)
         return self._reply(message, code, behaviour, effect)
+
+    def _refund(self, message: Message, key: str, behaviour: Behaviour) -> Decision:
+        """A refund that names its original; one that names none is a credit like any other."""
+        named = self._original_key(message)
+        if named is None:
+            return self._reply(message, _APPROVED, behaviour, self._book(message, key, _APPROVED))
+        refunded = following.refund(key, self._amount(message), following.standing(self.books, named), self.books)
+        return self._reply(message, refunded.code, behaviour, self._keep(refunded))
 
     def _advice(self, message: Message) -> Decision:
         key = self._key(message)
@@ -132,9 +145,35 @@ class Switch:
             return self._reply(message, _DUPLICATE)
         if self.settings.reversals:
             return self._contrary(message)
-        return self._reply(message, _APPROVED, effect=self._book(message, key, _APPROVED))
+        original = following.standing(self.books, self._original_key(message))
+        captured = following.capture(key, self._amount(message), original, self._account(message), self.books)
+        return self._reply(message, _APPROVED, effect=self._keep(captured))
 
-    def _reversal(self, message: Message, _: Desk) -> Decision:
+    def _undoing(self, message: Message, _: Desk) -> Decision:
+        """0420 tells that something is undone, 0400 asks for it."""
+        return self._reversal(message) if message.mti[2] == "2" else self._void(message)
+
+    def _void(self, message: Message) -> Decision:
+        key, named = self._key(message), self._original_key(message)
+        if seen := self.books.seen(key):
+            return self._reply(message, _DUPLICATE if seen.code == _APPROVED else seen.code)
+        if self.settings.reversals:
+            return self._contrary(message)
+        if named is None or (self._signs(message) and not self._mac_fits(message)):
+            return self._reply(message, _FORMAT if named is None else _SECURITY)
+        voided = following.void(key, following.standing(self.books, named), self.books)
+        if voided.code == _APPROVED:
+            self.books.undo(named)
+        return self._reply(message, voided.code, effect=self._keep(voided))
+
+    def _keep(self, seen: Seen) -> str:
+        """Keep what was made of a message that names an earlier one; returns its effect."""
+        self.books.record(seen)
+        if seen.code != _APPROVED:
+            return ""
+        return f"approved {seen.key} voiding {seen.original}" if seen.kind == "void" else f"approved {seen.key}"
+
+    def _reversal(self, message: Message) -> Decision:
         if self.settings.reversals:
             return self._contrary(message)
         key, original = self._key(message), self._original_key(message)
@@ -164,7 +203,7 @@ class Switch:
 
     def _book(self, message: Message, key: str, code: str) -> str:
         """Keep the message, and move its money when it is approved."""
-        account, amount = self._account(message), int(message.get(4) or "0")
+        account, amount = self._account(message), self._amount(message)
         credit = (message.get(3) or "")[:2] in _CREDITS
         if message.get(3) == self.dialect.processing_codes["balance_inquiry"]:
             amount = 0
@@ -178,7 +217,7 @@ class Switch:
         if not self._pin_fits(message):
             return _WRONG_PIN
         debit = (message.get(3) or "")[:2] not in _CREDITS
-        if debit and self.books.balance(self._account(message)) < int(message.get(4) or "0"):
+        if debit and self.books.balance(self._account(message)) < self._amount(message):
             return _NO_FUNDS
         return None
 
@@ -207,6 +246,10 @@ class Switch:
         signed = {self.dialect.processing_codes[operation] for operation in self.dialect.mac_on}
         return code in signed
 
+    @staticmethod
+    def _amount(message: Message) -> int:
+        return int(message.get(4) or "0")
+
     # Answers
 
     def _reply(
@@ -216,6 +259,7 @@ class Switch:
         fields[39] = self.dialect.write_code(code)
         if message.mti[1] != "8":
             fields[37] = self._reference()
+            fields |= self._business_date()
         if code == _APPROVED and message.mti[1] in "12":
             fields[38] = f"{self._references % 1_000_000:06d}"
         if message.get(3) == self.dialect.processing_codes["balance_inquiry"] and code == _APPROVED:
@@ -224,6 +268,12 @@ class Switch:
             fields[4] = f"{int(message.get(4) or '0') + 100:012d}"[-12:]
         answer = Message(f"{message.mti[:2]}{int(message.mti[2]) + 1}0", fields)
         return Decision(self.sign(answer, message), behaviour, effect)
+
+    def _business_date(self) -> dict[int, str]:
+        number, day = self.dialect.business_date_field, self.books.business_date
+        if number is None or day is None:
+            return {}
+        return {number: write_date(day, self.dialect.spec[str(number)]["max_len"])}
 
     def _reference(self) -> str:
         """A reference of the host's own: field 37 of an answer is not the client's."""

@@ -2,13 +2,14 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from kombu import Connection
 
@@ -20,6 +21,10 @@ PATIENCE_S = 2
 #: an amount ending in 69 is answered five seconds after the client's patience
 LATEST_ANSWER_S = PATIENCE_S + 5.5
 QUEUES = ("forward", "settle", "webhooks", "maintenance", "link.bank")
+_PAYMENTS = (
+    "SELECT id, status, operation, original, amount, currency, accepted_attempt, captured_amount, refunded_amount,"
+    " voided_by FROM transactions_payment"
+)
 _DIGESTS = "SELECT data->>'digest' AS digest FROM transactions_event WHERE type = 'Dispatched'"
 
 
@@ -74,10 +79,7 @@ class Ferry(Stack):
             )[0]
             return (row.owed, row.unsettled, row.open) == (0, 0, 0)
 
-        try:
-            wait_until(ended, within_s, "every payment has ended")
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {self.statuses()}\n{self.owed()}\n{self.tails()}") from None
+        wait_until(ended, within_s, "every payment has ended")
 
     def wait_for_late_answers(self) -> None:
         """Wait until the host has no answer left to give, and what it gave is settled."""
@@ -93,7 +95,7 @@ class Ferry(Stack):
         """Both sides of the story."""
         return Accounts(
             journal=self.journal(),
-            payments=self.sql("SELECT id, status, amount, currency, accepted_attempt FROM transactions_payment"),
+            payments=self.sql(_PAYMENTS),
             attempts=self.sql("SELECT * FROM transactions_attempt"),
             dispatched=frozenset(row.digest for row in self.sql(_DIGESTS)),
         )
@@ -108,9 +110,14 @@ class Ferry(Stack):
         """What is still in the queue."""
         statement = (
             "SELECT state, kind, epoch, count(*) AS entries, min(id) AS first, now() - min(taken_at) AS taken_ago,"
-            " min(not_before) AS not_before FROM queueing_queueentry GROUP BY state, kind, epoch"
+            " min(not_before) AS not_before, held_reason FROM queueing_queueentry"
+            " GROUP BY state, kind, epoch, held_reason"
         )
         return "\n".join(map(str, self.sql(statement)))
+
+    def state(self) -> str:
+        """What a failed test leaves to whoever looks for its cause."""
+        return f"{self.statuses()}\n{self.owed()}\n{self.tails()}"
 
     def tails(self) -> str:
         """The last words of every process."""
@@ -120,6 +127,22 @@ class Ferry(Stack):
             return f"--- {process.name} {state}\n{process.log.read_text()[-1500:]}"
 
         return "\n".join(map(tail, self.processes.values()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put what is in the database and the logs behind the failure of a story."""
+    report = yield
+    if report.failed and call.when == "call":
+        fixtures = getattr(item, "funcargs", {}).values()
+        for ferry in {id(each): each for each in fixtures if isinstance(each, Ferry)}.values():
+            try:
+                report.sections.append(("what was there", ferry.state()))
+            except psycopg.Error as error:
+                report.sections.append(("what was there", f"the database does not say: {error}\n{ferry.tails()}"))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,16 @@
 """A payment crosses to the bank and back."""
 
+import datetime as dt
 import json
 import socket
 import uuid
+from collections.abc import Mapping
+from typing import Any, cast
 
 from tests.acceptance.conftest import Ferry
-from transactions.api.openapi import EXAMPLES
+from tests.stack import wait_until
+from transactions.api.examples import BATCH_EXAMPLE, EXAMPLES, FOLLOW_UP_EXAMPLES
+from transactions.domain.values import Operation
 
 
 def test_every_documented_example_crosses_and_is_approved(running: Ferry) -> None:
@@ -22,6 +27,40 @@ def test_every_documented_example_crosses_and_is_approved(running: Ferry) -> Non
         events = client.get(f"/payments/{payment['id']}/events").json()["items"]
     assert [event["type"] for event in events] == ["Accepted", "Dispatched", "Approved"]
     running.wait_until_ended(5)
+    running.everything_holds()
+
+
+def test_every_documented_capture_refund_and_void_crosses_and_is_approved(running: Ferry) -> None:
+    with running.client() as client:
+
+        def post(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
+            headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=20"}
+            response = client.post(address, json=body, headers=headers)
+            payment = cast("dict[str, Any]", response.json())
+            assert (response.status_code, payment["status"]) == (200, "approved"), (address, body, payment)
+            return payment
+
+        for operation, examples in FOLLOW_UP_EXAMPLES.items():
+            for example in examples.values():
+                is_capture = operation is Operation.CAPTURE
+                original = post("/payments", EXAMPLES["authorisation, to be captured" if is_capture else "purchase"])
+                child = post(f"/payments/{original['id']}/{operation}", example)
+                assert (child["operation"], child["original"]) == (operation, original["id"])
+                shown = client.get(f"/payments/{original['id']}").json()
+                assert shown["status"] == "approved"
+                assert child["amount"] in (shown["captured_amount"], shown["refunded_amount"], original["amount"])
+    running.wait_until_ended(5)
+    running.everything_holds()
+
+
+def test_the_documented_batch_crosses_and_its_replay_pays_nothing_twice(running: Ferry) -> None:
+    with running.client() as client:
+        results = [client.post("/payments/batch", json=BATCH_EXAMPLE).json()["items"] for _ in range(2)]
+    first, again = ([result["payment"]["id"] for result in items] for items in results)
+    running.wait_until_ended(20)
+
+    assert first == again
+    assert running.statuses() == {"approved": len(first)}
     running.everything_holds()
 
 
@@ -72,15 +111,22 @@ def test_a_lane_keeps_its_order_across_processes(running: Ferry) -> None:
 
 
 def test_what_the_host_starts_is_answered(running: Ferry) -> None:
-    before = running.sql("SELECT business_date FROM processor_linkstatus")[0].business_date
+    def date() -> dt.date:
+        return cast("dt.date", running.sql("SELECT business_date FROM processor_linkstatus")[0].business_date)
+
+    def answers() -> list[str]:
+        lines = [line for line in running.journal() if line.get("mti") == "0810" and line["what"] == "in"]
+        return [line["code"] for line in lines if line["terminal"] == "HOST"]
+
+    before = date()
     for message in ("echo", "cut-over"):
         running.control("POST", "/send", {"message": message})
+    wait_until(lambda: answers() == ["00", "00"], 10, "both are answered")
+    wait_until(lambda: date() != before, 10, "the cut-over is filed")
     with running.client() as client:
         running.post(client, 100, wait=10)
 
-    answers = [line for line in running.journal() if line.get("mti") == "0810" and line["what"] == "in"]
-    assert [line["code"] for line in answers if line["terminal"] == "HOST"] == ["00", "00"]
-    after = running.sql("SELECT business_date FROM processor_linkstatus")[0].business_date
+    after = date()
     assert (after - before).days == 1
     assert running.sql("SELECT business_date FROM transactions_attempt")[0].business_date == after
     running.wait_until_ended(5)

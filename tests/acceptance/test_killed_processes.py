@@ -3,6 +3,8 @@
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -64,6 +66,21 @@ def test_any_other_process_under_load(running: Ferry, victim: str) -> None:
     running.wait_until_ended(60)
     assert running.statuses() == {"approved": len(posted)}
     running.everything_holds()
+
+
+def test_a_web_server_leaves_no_worker_behind_that_waits_for_a_client(running: Ferry) -> None:
+    web = running.processes["web"].pid
+    workers = [Path("/proc") / pid for pid in Path(f"/proc/{web}/task/{web}/children").read_text().split()]
+    with running.client() as client, ThreadPoolExecutor(1) as patient:
+        waiting = patient.submit(running.post, client, 168, wait=60, expires_in=3600)
+        wait_until(lambda: running.statuses() == {"in_flight": 1}, 10, "a client waits for a silent bank")
+
+        running.processes["web"].kill()
+
+        wait_until(lambda: not any(worker.exists() for worker in workers), 5, "no worker goes on")
+        running.start("web")
+        assert waiting.result(60)["status"] == "reversed"
+    assert workers
 
 
 def test_a_repeat_after_a_broken_connection_pays_once(running: Ferry) -> None:

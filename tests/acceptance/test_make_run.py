@@ -9,13 +9,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from staff.roles import ROLES
 from tests.stack import BASE, PYTHON, free_ports, wait_until
 
-KEYS = {"url", "api_key", "merchant", "admin_user", "admin_password", "simulator", "database_url", "broker_url"}
+KEYS = set("url api_key merchant admin_user admin_password staff simulator database_url broker_url terminal".split())
 
 
 class Run:
@@ -53,9 +55,9 @@ class Run:
         return time.monotonic() - began
 
     @property
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, Any]:
         """What it wrote for programs."""
-        written: dict[str, str] = json.loads((self.folder / "run.json").read_text())
+        written: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
         return written
 
     def paste_curl(self) -> str:
@@ -105,6 +107,8 @@ def test_from_nothing_to_a_payment_and_on_with_the_same_data(run: Run) -> None:
     assert answer.startswith("HTTP/1.1 200"), answer
     assert '"status":"approved"' in answer
     assert run.facts.keys() >= KEYS
+    assert set(run.facts["staff"]) == {role.name for role in ROLES}
+    assert httpx.get(run.facts["terminal"]).headers["Location"] == "/admin/login/?next=/terminal/"
     payment_id = json.loads(answer.splitlines()[-1])["id"]
 
     took = run.interrupt()

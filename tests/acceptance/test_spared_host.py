@@ -8,7 +8,7 @@ from tests.acceptance.conftest import Ferry
 from tests.stack import wait_until
 
 NEVER_ANSWERED = 100_068
-OPEN_S = 4
+OPEN_S = 10
 
 
 def breaker(ferry: Ferry) -> str:

@@ -1,4 +1,4 @@
-"""Accepts payments by the hundred thousand: the same decisions, events and rows as `services.accept`, copied in.
+"""Accepts payments by the hundred thousand: the same decisions, events and rows as `accepting.accept`, copied in.
 
 Must not be used beside a running installation: it writes a lane's count before its entries.
 """
@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from processor import links
 from queueing.database import run
-from transactions import services
+from transactions import accepting
+from transactions.accepting import Order
 from transactions.domain import commands as c
 from transactions.domain.decide import accepted
 from transactions.domain.events import event_to_data
@@ -24,7 +25,6 @@ from transactions.iso8583 import Card
 from transactions.models import Merchant
 from transactions.projections import fixed_columns
 from transactions.sealing import seal_card, vault
-from transactions.services import Order
 from transactions.store import FIRST_HEAD, chained
 
 _CHUNK: Final = 20_000
@@ -66,7 +66,7 @@ def _rows(number: int, merchant_id: int, lanes: int) -> tuple[Row, Row, Row]:
     assert config
     place, in_lane = divmod(number, 10)
     lane = None if in_lane else str(place % lanes)
-    at, payment_id = timezone.now(), services.new_payment_id()
+    at, payment_id = timezone.now(), accepting.new_payment_id()
     key = str(uuid.uuid4())
     placement = Placement(
         merchant_id=merchant_id,
@@ -75,12 +75,12 @@ def _rows(number: int, merchant_id: int, lanes: int) -> tuple[Row, Row, Row]:
         priority=5,
         expires_at=at + _LIFETIME,
         idempotency_key=key,
-        fingerprint=services._fingerprint(_ORDER),
+        fingerprint=accepting.fingerprint_of(_ORDER),
         fingerprint_key=vault().key_id.hex(),
         request_id=key,
         reference=lane and f"{place // lanes:08d}",
     )
-    event = accepted(c.Accept(services._instruction(_ORDER, config), placement))
+    event = accepted(c.Accept(accepting._instruction(_ORDER, config), placement))
     state = fold(payment_id, [event])
     kind, data = event_to_data(event)
     head = chained(FIRST_HEAD, payment_id, 1, kind, data, "bench", at)

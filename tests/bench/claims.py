@@ -4,7 +4,7 @@ import statistics
 
 from queueing.queue import LowWater
 from tests.bench.figures import Figure
-from tests.bench.seeding import analyze, claim_and_finish, fill_up
+from tests.bench.seeding import claim_and_finish, come_to_rest, fill_up
 
 _CLAIMS = 100
 
@@ -21,7 +21,7 @@ def _median(backlog: int) -> float:
     """Milliseconds of a claim while a backlog is kept as it is."""
     low_water = LowWater()
     fill_up(backlog)
-    analyze()
+    come_to_rest()
     took = []
     for _ in range(_CLAIMS):
         took.append(claim_and_finish(low_water))

@@ -20,9 +20,7 @@ def installation(folder: Path) -> Iterator[tuple[Stack, dict[str, int]]]:
     folder.mkdir(parents=True)
     try:
         with embedded.running(folder / "services", durable=True) as place:
-            stack = Stack(folder / "state", place.database_url, place.broker_url)
-            stack.settings |= {"BACKLOG_LIMIT": "10000000", "LOG_LEVEL": "WARNING"}
-            os.environ.update(stack.environment, DJANGO_SETTINGS_MODULE="config.settings")
+            stack = settled(Stack(folder / "state", place.database_url, place.broker_url))
             stack.prepare()
             django.setup()
             try:
@@ -31,6 +29,14 @@ def installation(folder: Path) -> Iterator[tuple[Stack, dict[str, int]]]:
                 stack.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def settled(stack: Stack) -> Stack:
+    """Make this process a part of it."""
+    stack.settings |= {"BACKLOG_LIMIT": "10000000", "LOG_LEVEL": "WARNING"}
+    os.environ.update(stack.environment, DJANGO_SETTINGS_MODULE="config.settings")
+    (stack.folder / "static").mkdir(exist_ok=True)
+    return stack
 
 
 def _services() -> dict[str, int]:

@@ -15,10 +15,10 @@ from queueing import queue
 from queueing.database import rows, run
 from queueing.doorbell import FORWARD, ring
 from queueing.queue import LowWater
-from transactions import forwarding, services
+from transactions import accepting, forwarding
+from transactions.accepting import Order
 from transactions.domain.values import Operation
 from transactions.models import Merchant
-from transactions.services import Order
 
 CROWD: Final = "crowd"
 _ORDER: Final = Order(Operation.PURCHASE, 1_250_000, "IDR", pan="4111111111111111", expires_in_s=3600)
@@ -36,7 +36,7 @@ def accept_many(count: int) -> Iterator[None]:
     with transaction.atomic():
         for _ in range(count):
             key = str(uuid.uuid4())
-            services.accept(_ORDER, merchant_id=merchant_id, idempotency_key=key, actor="bench", request_id=key)
+            accepting.accept(_ORDER, merchant_id=merchant_id, idempotency_key=key, actor="bench", request_id=key)
         yield
     ring(FORWARD)
 
@@ -72,6 +72,7 @@ def claim_and_finish(low_water: LowWater) -> float:
     return took
 
 
-def analyze() -> None:
-    """Let the planner know what is there."""
-    run("ANALYZE queueing_queueentry", {})
+def come_to_rest() -> None:
+    """Let the planner know what is there, and have done what filling leaves for later: dead rows, dirty pages."""
+    run("VACUUM (ANALYZE) queueing_queueentry", {})
+    run("CHECKPOINT", {})

@@ -4,10 +4,12 @@ GET  /          connections, settings, rules
 PUT  /settings  change some settings
 POST /rules     add a rule
 POST /reset     reset every connection
+POST /flood     send a message to our side again and again: mti, fields, seconds
 POST /heal      forget every setting and rule
 """
 
 import asyncio
+import inspect
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -35,6 +37,7 @@ class Control(ThreadingHTTPServer):
             ("PUT", "/settings"): proxy.change,
             ("POST", "/rules"): lambda asked: proxy.rules.append(Rule.made_from(asked)),
             ("POST", "/reset"): lambda _: {"reset": proxy.reset_all()},
+            ("POST", "/flood"): proxy.flood,
             ("POST", "/heal"): lambda _: proxy.heal(),
         }
 
@@ -46,7 +49,8 @@ class Control(ThreadingHTTPServer):
         """Run an action on the proxy's loop and return what it returns."""
 
         async def act() -> Any:
-            return action(asked)
+            done = action(asked)
+            return await done if inspect.isawaitable(done) else done
 
         return asyncio.run_coroutine_threadsafe(act(), self._loop).result(_ANSWER_WITHIN_S)
 

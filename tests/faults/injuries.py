@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import redis
-
 from processor.lease import TTL_S
+from tests.faults.brokers import Broker
 from tests.faults.services import Services
 from tests.faults.stack import ProxiedFerry
 
@@ -20,6 +19,7 @@ class Scene:
 
     ferry: ProxiedFerry
     services: Services
+    broker: Broker
     dice: random.Random
 
 
@@ -85,9 +85,9 @@ def _restart_host(scene: Scene) -> None:
     scene.ferry.control_when_up("PUT", "/settings", _HOST)
 
 
-def _wipe_broker(scene: Scene) -> None:
-    with redis.Redis(unix_socket_path=str(scene.services.place.sockets / "valkey.sock")) as broker:
-        broker.flushall()
+def _freeze_broker(scene: Scene) -> None:
+    with scene.broker.frozen():
+        time.sleep(scene.dice.uniform(1, 5))
 
 
 def _cut_database_connections(scene: Scene) -> None:
@@ -176,7 +176,7 @@ FAULTS: Final[Mapping[str, tuple[int, Fault]]] = {
     "PostgreSQL crashes": (3, restart("postgres", signal.SIGQUIT)),
     "PostgreSQL hangs": (2, freeze("postgres", 1, TTL_S + 2)),
     "database connections cut": (4, _cut_database_connections),
-    "broker killed": (3, restart("valkey", signal.SIGKILL)),
-    "broker wiped": (3, _wipe_broker),
-    "broker hangs": (2, freeze("valkey", 1, 5)),
+    "broker killed": (3, lambda scene: scene.broker.kill()),
+    "broker wiped": (3, lambda scene: scene.broker.wipe(scene.dice)),
+    "broker hangs": (2, _freeze_broker),
 }

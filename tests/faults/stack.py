@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from tests.acceptance.conftest import Ferry
+from tests.checks import violations
 from tests.faults import journal
 from tests.stack import PYTHON, Process, free_ports, wait_until
 
@@ -20,6 +21,7 @@ from tests.stack import PYTHON, Process, free_ports, wait_until
 class ProxiedFerry(Ferry):
     """A ferry whose link knows the proxy's port, behind which the simulator is."""
 
+    proxy_host: str = "127.0.0.1"
     proxy_port: int = 0
     proxy_control_port: int = 0
 
@@ -32,7 +34,7 @@ class ProxiedFerry(Ferry):
     def prepare(self) -> None:
         """Migrate and make the demonstration data, with a link to the proxy."""
         self.manage("migrate", "--verbosity", "0")
-        demo = json.loads(self.manage("demo", "--simulator", f"127.0.0.1:{self.proxy_port}"))
+        demo = json.loads(self.manage("demo", "--simulator", f"{self.proxy_host}:{self.proxy_port}"))
         self.api_key = demo["api_key"]
 
     def start(self, *names: str) -> None:
@@ -44,7 +46,7 @@ class ProxiedFerry(Ferry):
                 Ferry.start(self, name)
 
     def _start_proxy(self) -> None:
-        ports = ["--listen", str(self.proxy_port), "--control", str(self.proxy_control_port)]
+        ports = ["--listen", f"{self.proxy_host}:{self.proxy_port}", "--control", str(self.proxy_control_port)]
         upstream = ["--upstream", f"127.0.0.1:{self.simulator_port}", "--journal", str(self._proxy_journal)]
         self.spawn("proxy", [PYTHON, "-m", "tests.faults.proxy", *ports, *upstream])
         wait_until(self._proxy_answers, 60, "the proxy answers")
@@ -79,6 +81,19 @@ class ProxiedFerry(Ferry):
         except httpx.HTTPError:
             return False
         return True
+
+    # What holds
+
+    def violations(self) -> list[str]:
+        """Return everything that does not hold: the books, the wire, the database's own checks."""
+        found = violations(self.accounts())
+        found += [f"F2: {late}" for late in journal.overtaken_bytes(self.wire_journal())]
+        for command in ("verify", "rebuild"):
+            try:
+                self.manage(command)
+            except AssertionError as error:
+                found.append(f"manage.py {command}: {error}")
+        return found
 
     # Our processes
 

@@ -9,26 +9,35 @@ from typing import Any, TypeVar
 import pytest
 from django.conf import settings
 from django.db import connection
+from psycopg import Cursor
 from pytest_django import DjangoDbBlocker
 
 from processor import links
 from processor.codec.message import Message, decode, encode
 from processor.keys.pan_vault import vault_of
-from processor.models import Link
+from processor.models import InboundFrame, Link
 from processor.store import Filing, LinkReport, LinkStore, Taken
+from queueing import backlog, clock
 from tests.builders import BANK
-from transactions import forwarding, settling
+from transactions import forwarding, judging, settling
+from transactions.accepting import Order, Receipt, accept
 from transactions.domain.values import Operation
 from transactions.models import Event, Merchant, Payment
-from transactions.services import Order, Receipt, accept
 
 T = TypeVar("T")
 
 _EMPTIED = (
     "transactions_event, transactions_payment, transactions_attempt, transactions_apikey, transactions_merchant, "
+    "transactions_webhookendpoint, transactions_webhookmessage, transactions_webhookdelivery, "
+    "transactions_webhookattempt, transactions_webhookreplay, "
     "queueing_queueentry, queueing_lane, processor_link, processor_endpoint, processor_lease, processor_linkstatus, "
-    "processor_inboundframe, processor_message, processor_key, django_session, auth_user, axes_accessattempt"
+    "processor_inboundframe, processor_linkcommand, processor_linkversion, processor_linkevent, processor_message, "
+    "processor_key, queueing_process, transactions_minute, django_session, auth_user, axes_accessattempt, "
+    "staff_record, staff_request, transactions_job, transactions_jobitem, "
+    "transactions_hostfile, transactions_hostline, transactions_difference"
 )
+
+_ONLY_ADDED = ("transactions_event", "staff_record")
 
 
 @pytest.fixture
@@ -37,9 +46,11 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
     with django_db_blocker.unblock():
         yield
         with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE transactions_event DISABLE TRIGGER USER")
+            for table in _ONLY_ADDED:
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             cursor.execute(f"TRUNCATE {_EMPTIED} CASCADE")
-            cursor.execute("ALTER TABLE transactions_event ENABLE TRIGGER USER")
+            for table in _ONLY_ADDED:
+                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
             cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'S' AND relname LIKE 'processor_stan_%'")
             for (name,) in cursor.fetchall():
                 cursor.execute(f"DROP SEQUENCE {name}")
@@ -56,6 +67,26 @@ def link(database: None) -> Link:
     """The link `bank`, configured and not up."""
     facts = {"dialect": "bank-ascii87", "framing": "ascii4", "terminal_id": "ATM-001", "card_acceptor_id": "TRM-ISS001"}
     return links.configure("bank", facts, [("127.0.0.1", 1)])
+
+
+@pytest.fixture
+def statements(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of the database from now on. What was remembered is forgotten, and then remembered for long."""
+    settings.CACHE_SECONDS = 60
+    monkeypatch.setattr(backlog, "_FRESH_S", 60.0)
+    monkeypatch.setattr(backlog, "_remembered", {})
+    monkeypatch.setattr(clock, "_FRESH_S", 60.0)
+    monkeypatch.setattr(links, "_LIVE_FRESH_S", 60.0)
+    monkeypatch.setattr(links, "_remembered_live", {})
+    asked: list[str] = []
+    execute = Cursor.execute
+
+    def listening(cursor: Any, statement: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(statement)
+        return execute(cursor, statement, *args, **kwargs)
+
+    monkeypatch.setattr(Cursor, "execute", listening)
+    return asked
 
 
 class Forgetful(dict[str, Any]):
@@ -174,3 +205,30 @@ def rewrite_event(event: Event) -> None:
         cursor.execute("ALTER TABLE transactions_event DISABLE TRIGGER USER")
         Event.objects.filter(payment_id=event.payment_id, version=event.version).update(data=event.data)
         cursor.execute("ALTER TABLE transactions_event ENABLE TRIGGER USER")
+
+
+@pytest.fixture
+def unsettled(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> Payment:
+    """A payment that was sent and answered, and whose answer our own code could not work on."""
+    payment = hand.accept()
+    taken = hand.take()[0]
+
+    def fails(*_: object) -> object:
+        raise ValueError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(judging, "judge", fails)
+        hand.answer(taken)
+    assert status_of(payment) == "on_hold"
+    assert InboundFrame.objects.get().failed == "ValueError"
+    return payment
+
+
+@pytest.fixture
+def refused(hand: Hand) -> Payment:
+    """A payment nobody answered, whose reversal the host refuses."""
+    payment = hand.accept()
+    hand.silence(hand.take()[0])
+    hand.answer(hand.take()[0], "57")
+    assert status_of(payment) == "on_hold"
+    return payment

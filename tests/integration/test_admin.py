@@ -1,11 +1,14 @@
 """The back office: found, read, and acted on with a reason; nothing derived is edited."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from processor.models import Link, Message
@@ -13,9 +16,8 @@ from queueing.models import QueueEntry
 from tests.builders import PAN
 from tests.integration.conftest import Hand, status_of
 from transactions import forwarding
-from transactions.admin.merchants import ApiKeyForm
 from transactions.domain.values import Operation
-from transactions.models import ApiKey, Attempt, Event, Payment
+from transactions.models import Attempt, Event, Payment
 
 LIST = reverse("admin:transactions_payment_changelist")
 
@@ -115,6 +117,15 @@ class TestTheStory:
             assert said in page
         assert PAN not in page
 
+    def test_it_says_how_long_each_step_took(self, alice: Client, hand: Hand) -> None:
+        payment = hand.accept()
+        hand.answer(hand.take()[0])
+
+        page = text(alice.get(story(payment)))
+
+        assert re.search(r"<span>\+\d+ ms</span>", page)
+        assert "Answered after" in page
+
     def test_it_shows_what_is_still_owed(self, alice: Client, hand: Hand) -> None:
         payment = hand.accept(operation=Operation.WITHDRAWAL, source_account="1", pin_block=bytes(32))
         forwarding.forward()
@@ -155,6 +166,16 @@ class TestActing:
         assert status_of(payment) == "queued"
         assert QueueEntry.objects.get().state == "ready"
 
+    def test_what_it_blocks_in_its_lane_leads_to_it(self, alice: Client, hand: Hand) -> None:
+        head = hand.accept(operation=Operation.WITHDRAWAL, source_account="1", pin_block=bytes(32), lane="a")
+        blocked = hand.accept(lane="a")
+        forwarding.forward()
+
+        page = text(alice.get(story(blocked)))
+
+        assert "The payment before it in its lane is on hold" in page
+        assert story(head) in page
+
     def test_without_a_reason_nothing_happens(self, alice: Client, hand: Hand) -> None:
         payment = hand.accept()
 
@@ -180,7 +201,7 @@ class TestActing:
         response = alice.get(reverse("admin:payment_cancel", args=[payment.id]), follow=True)
 
         assert response.redirect_chain[-1][0] == story(payment)
-        assert "not possible any more" in text(response)
+        assert "cannot be cancelled any more. Nothing was changed." in text(response)
 
     def test_who_may_only_look_does_not_act(self, staff: Callable[..., Client], hand: Hand) -> None:
         payment = hand.accept()
@@ -254,20 +275,42 @@ class TestOtherPages:
 
         assert client.get(reverse(f"admin:{name}")).status_code == 200
 
-    def test_a_key_made_here_is_shown_once_and_works(self, hand: Hand) -> None:
-        client = Client()
-        client.force_login(User.objects.create_superuser("root"), backend="django.contrib.auth.backends.ModelBackend")
-        assert set(ApiKeyForm.base_fields) >= {"scopes", "merchant"}
-
-        page = client.post(
-            reverse("admin:transactions_apikey_add"),
-            {"name": "till", "merchant": hand.merchant.pk, "scopes": ["read", "pay"]},
-            follow=True,
-        ).content.decode()
-
-        key = ApiKey.objects.get()
-        assert key.scopes == ["read", "pay"]
-        assert f"{key.prefix}." in page
-
     def test_nobody_gets_in_without_signing_in(self, hand: Hand) -> None:
         assert Client().get(LIST).status_code == 302
+
+    def test_a_message_is_found_by_its_payment_and_by_its_kind(self, alice: Client, hand: Hand) -> None:
+        payment = hand.accept()
+        hand.answer(hand.take()[0])
+        messages = reverse("admin:processor_message_changelist")
+
+        def listed(**query: Any) -> int:
+            response = alice.get(messages, query)
+            return len(response.context["cl"].result_list)
+
+        assert (listed(), listed(q=payment.id), listed(q=payment.id, outward="False")) == (2, 2, 1)
+        assert (listed(mti="0210"), listed(outward="True"), listed(link="bank"), listed(mti="0420")) == (1, 1, 2, 0)
+        assert (listed(q="part of an id"), listed(mti="never")) == (0, 0)
+
+    def test_the_list_of_messages_asks_few_questions(self, alice: Client, hand: Hand) -> None:
+        hand.accept()
+        hand.answer(hand.take()[0])
+        messages = reverse("admin:processor_message_changelist")
+        alice.get(messages)
+
+        with CaptureQueriesContext(connection) as asked:
+            alice.get(messages, {"mti": "0200"})
+
+        assert len(asked) <= 6
+        assert not [one for one in asked.captured_queries if "DISTINCT" in one["sql"] or "COUNT" in one["sql"]]
+
+    def test_an_entry_of_the_queue_is_found_by_its_payment_and_by_its_lane(self, alice: Client, hand: Hand) -> None:
+        payment = hand.accept(lane="account-1")
+        hand.accept()
+        entries = reverse("admin:queueing_queueentry_changelist")
+
+        found = [
+            len(alice.get(entries, {"q": term}).context["cl"].result_list)
+            for term in (str(payment.id), "account-1", "x")
+        ]
+
+        assert found == [1, 1, 0]

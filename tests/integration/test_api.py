@@ -343,6 +343,19 @@ class TestReading:
         assert payment["reason"]["code"] == "host_timeout"
         assert "reversal" in payment["reason"]["text"]
 
+    def test_what_a_held_head_blocks_names_it(self, api: Client, hand: Hand) -> None:
+        head = hand.accept(lane="a")
+        blocked, beside = hand.accept(lane="a"), hand.accept(lane="b")
+        hand.silence(next(taken for taken in hand.take() if taken.payment_id == head.id))
+        assert api.get(f"/api/v1/payments/{blocked.id}").json()["blocked_by"] is None
+
+        hand.answer(hand.take()[0], "57")
+
+        shown = api.get(f"/api/v1/payments/{blocked.id}").json()
+        assert (shown["status"], shown["reason"]["code"], shown["blocked_by"]) == ("queued", "lane_held", str(head.id))
+        listed = {item["id"]: item["blocked_by"] for item in api.get("/api/v1/payments").json()["items"]}
+        assert listed == {str(head.id): None, str(blocked.id): str(head.id), str(beside.id): None}
+
     def test_another_merchants_payment_is_not_there(self, api: Client, hand: Hand) -> None:
         payment_id = post(api).json()["id"]
         stranger = Client(

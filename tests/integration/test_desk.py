@@ -2,10 +2,9 @@
 
 import pytest
 
-from processor.models import InboundFrame
 from queueing.models import QueueEntry
 from tests.integration.conftest import Hand, status_of
-from transactions import auditing, forwarding, judging
+from transactions import auditing, forwarding
 from transactions.domain.errors import NotAllowed
 from transactions.domain.values import ReasonCode, Status
 from transactions.models import Attempt, Event, Payment
@@ -19,33 +18,6 @@ def everything_holds(hand: Hand) -> object:
     """Whatever a test does, the invariants hold afterwards."""
     yield
     assert [str(violation) for violation in auditing.violations()] == []
-
-
-@pytest.fixture
-def unsettled(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> Payment:
-    """A payment that was sent and answered, and whose answer our own code could not work on."""
-    payment = hand.accept()
-    taken = hand.take()[0]
-
-    def fails(*_: object) -> object:
-        raise ValueError
-
-    with monkeypatch.context() as broken:
-        broken.setattr(judging, "judge", fails)
-        hand.answer(taken)
-    assert status_of(payment) == "on_hold"
-    assert InboundFrame.objects.get().failed == "ValueError"
-    return payment
-
-
-@pytest.fixture
-def refused(hand: Hand) -> Payment:
-    """A payment nobody answered, whose reversal the host refuses."""
-    payment = hand.accept()
-    hand.silence(hand.take()[0])
-    hand.answer(hand.take()[0], "57")
-    assert status_of(payment) == "on_hold"
-    return payment
 
 
 class TestReversing:

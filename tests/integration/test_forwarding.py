@@ -1,16 +1,21 @@
 """Forwarding: what is made ready, when, and what is taken back."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from processor import links
 from processor.codec.message import decode
 from processor.keys.store import install
 from processor.models import Key, Link
+from queueing import queue
+from queueing.database import rows
 from queueing.models import QueueEntry
 from tests.builders import BANK
 from tests.integration.conftest import Hand, status_of
@@ -33,6 +38,11 @@ def states() -> list[str]:
     return list(QueueEntry.objects.order_by("id").values_list("state", flat=True))
 
 
+def a_worker_starts_again() -> None:
+    """What was marked was so before this process was started."""
+    QueueEntry.objects.update(suspected_at=F("suspected_at") - timedelta(days=1))
+
+
 def test_a_ready_payment_is_dispatched_sealed(hand: Hand, rings: list[tuple[str, float]]) -> None:
     payment = hand.accept()
     forwarding.forward()
@@ -42,6 +52,17 @@ def test_a_ready_payment_is_dispatched_sealed(hand: Hand, rings: list[tuple[str,
     assert (entry.state, entry.mti, entry.frame_version) == ("dispatched", "0200", 1)
     assert b"4111111111111111" not in bytes(entry.frame or b"")
     assert ("link.bank", 0.0) in rings
+
+
+def test_dispatching_touches_no_index_of_the_payments(hand: Hand) -> None:
+    for _ in range(40):
+        hand.accept()
+
+    with transaction.atomic():
+        forwarding.forward()
+        (updated,) = rows("SELECT * FROM pg_stat_xact_user_tables WHERE relname = 'transactions_payment'")
+
+    assert (updated.n_tup_upd, updated.n_tup_hot_upd) == (40, 40)
 
 
 def test_nothing_is_sealed_for_a_link_that_is_down(hand: Hand) -> None:
@@ -192,11 +213,28 @@ class TestWhatCannotBeEncoded:
             monkeypatch.setattr(forwarding, "_alone", {})
             with pytest.raises(Killed):
                 forwarding.forward()
+            a_worker_starts_again()
         assert states() == ["ready", "ready"]
         monkeypatch.setattr(forwarding, "_alone", {})
         forwarding.forward()
 
         assert (status_of(deadly), status_of(healthy)) == ("on_hold", "in_flight")
+
+    def test_a_worker_without_memory_holds_nobodys_payment(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+        payment = hand.accept()
+
+        def starved(*_: object) -> Card:
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("transactions.preparing.open_card", starved)
+            for already_alone in (0, 1, 1, 1, 1):
+                patched.setattr(forwarding, "_alone", {"bank": already_alone})
+                with pytest.raises(MemoryError):
+                    forwarding.forward()
+
+        forwarding.forward()
+        assert status_of(payment) == "in_flight"
 
     def test_one_that_breaks_its_batch_is_found_and_held(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
         breaking, healthy = hand.accept(1), hand.accept(2)
@@ -228,6 +266,39 @@ class TestWhatCannotBeEncoded:
 
         assert states() == ["dispatched", "dispatched", "ready"]
         assert list(QueueEntry.objects.values_list("suspicions", flat=True)) == [0, 0, 0]
+
+    def test_one_that_many_workers_begin_with_at_once_is_not(self, hand: Hand) -> None:
+        payment = hand.accept(1)
+        for _ in range(6):
+            queue.suspect_next("bank")
+
+        forwarding.forward()
+
+        assert status_of(payment) == "in_flight"
+
+    def test_one_whose_worker_died_again_and_again_is_held(self, hand: Hand) -> None:
+        payment = hand.accept(1)
+        for _ in range(4):
+            queue.suspect_next("bank")
+            a_worker_starts_again()
+
+        forwarding.forward()
+
+        assert status_of(payment) == "on_hold"
+
+    def test_one_at_hand_when_the_database_goes_is_not(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+        payment = hand.accept(1)
+        for error in (OperationalError, InterfaceError, OperationalError, InterfaceError):
+            monkeypatch.setattr(forwarding, "_alone", {})
+            with monkeypatch.context() as away:
+                away.setattr(forwarding, "dispatch_batch", Mock(side_effect=error))
+                with pytest.raises(error):
+                    forwarding.forward()
+            a_worker_starts_again()
+
+        forwarding.forward()
+
+        assert status_of(payment) == "in_flight"
 
     def test_a_held_head_blocks_its_lane(self, hand: Hand) -> None:
         hand.accept(1, lane="a", operation=Operation.WITHDRAWAL, source_account="1", pin_block=bytes(32))

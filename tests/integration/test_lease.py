@@ -8,11 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from processor import lease
 from processor.lease import Candidate, Grant, Keeper
+from processor.link.wishes import Wish
 from processor.models import Lease, Link
+from queueing.clock import boottime
 from tests.stack import wait_until
 
 
@@ -34,7 +36,7 @@ def renew() -> None:
 def test_a_lease_nobody_ever_held_is_granted_at_once(database_connection: Any) -> None:
     grant = holder("a").look(database_connection, lambda: 100.0)
 
-    assert grant == Grant("bank", 1, "a", 100.0 + lease.TTL_S - lease.MARGIN_S)
+    assert grant == Grant("bank", 1, "a", 100.0 + lease.TTL_S - lease.MARGIN_S, Wish())
 
 
 def test_a_lease_that_is_renewed_is_never_taken_over(database_connection: Any) -> None:
@@ -103,7 +105,7 @@ class TestTheKeeper:
         return []
 
     def keeper(self, lost: list[str], connection: Any, changed: Any = lambda _: None) -> Keeper:
-        grant = holder("a").look(connection, lease.boottime)
+        grant = holder("a").look(connection, boottime)
         assert grant is not None
         return Keeper(settings.DATABASE_DIRECT_URL, grant, lost.append, changed)
 
@@ -119,8 +121,8 @@ class TestTheKeeper:
         assert not keeper.holds
 
     def test_it_tells_when_the_links_configuration_changes(self, lost: list[str], database_connection: Any) -> None:
-        versions: list[int] = []
-        keeper = self.keeper(lost, database_connection, versions.append)
+        versions: list[int | None] = []
+        keeper = self.keeper(lost, database_connection, lambda heard: versions.append(heard.version))
         keeper.start()
         wait_until(lambda: versions == [1], 5, "the first version")
 
@@ -150,17 +152,32 @@ class TestTheKeeper:
         wait_until(lambda: keeper.may_begin, 2, "new writes go on")
         keeper.release()
 
+    def test_a_renewal_that_hangs_stops_new_writes_before_it_fails(
+        self, lost: list[str], database_connection: Any
+    ) -> None:
+        keeper = self.keeper(lost, database_connection)
+        keeper.start()
+        wait_until(lambda: keeper._last_heard, 5, "it renews")
+
+        with transaction.atomic():
+            Lease.objects.select_for_update().get()
+            wait_until(lambda: not keeper.may_begin, 2.5, "new writes stop")
+            assert keeper._answered
+            assert keeper.holds
+        wait_until(lambda: keeper.may_begin, 2, "new writes go on")
+        keeper.release()
+
     def test_without_the_database_it_ends_before_its_time_is_over(
         self, lost: list[str], database_connection: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lease, "TTL_S", 1.5)
         keeper = self.keeper(lost, database_connection)
-        began = lease.boottime()
+        began = boottime()
         keeper._url = "postgres://nobody@127.0.0.1:1/nowhere"
         keeper.start()
 
         wait_until(lambda: lost, 5, "the loss")
-        assert lease.boottime() - began < 1.5
+        assert boottime() - began < 1.5
         assert not keeper.holds
         keeper.release()
 

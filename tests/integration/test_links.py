@@ -1,15 +1,19 @@
 """Links: configured by command, refused with a sentence, and their own STANs, lease and keys."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from processor import links
+from processor.filing import Filer
 from processor.keys import store as keys
+from processor.link import events as ev
 from processor.models import Endpoint, Key, Lease, Link, LinkStatus
-from processor.store import LinkReport
+from processor.store import LinkReport, LinkStore
 from tests.integration.conftest import Hand
 
 
@@ -33,6 +37,15 @@ def test_a_change_counts_the_version_up_and_keeps_the_rest(link: Link) -> None:
     assert (config.version, config.endpoints) == (2, (("127.0.0.1", 1),))
 
 
+def test_a_host_that_is_slow_to_sign_on_is_given_time(link: Link, capsys: pytest.CaptureFixture[str]) -> None:
+    assert links.read("bank").profile().sign_on_timeout_s == 10  # type: ignore[union-attr]
+
+    call_command("link", "bank", "--sign-on-timeout", "25")
+
+    assert links.read("bank").profile().sign_on_timeout_s == 25  # type: ignore[union-attr]
+    assert "sign-on within 25 s" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -40,6 +53,7 @@ def test_a_change_counts_the_version_up_and_keeps_the_rest(link: Link) -> None:
         (["--endpoint", "host:99999"], "port from 1 to 65535"),
         (["--window", "0"], "window"),
         (["--answer-timeout", "0"], "Timeouts"),
+        (["--sign-on-timeout", "3601"], "Timeouts"),
         (["--time-zone", "Mars/Olympus"], "time zone"),
         (["--terminal-id", "T" * 17], "terminal id"),
         (["--terminal-id", "ü"], "terminal id"),
@@ -142,6 +156,59 @@ def test_a_cut_over_moves_the_business_date_once(hand: Hand) -> None:
         hand.run(lambda store, key=key: store.cut_over(key))  # type: ignore[misc]
 
     assert (LinkStatus.objects.get().business_date - before).days == 1
+
+
+class TestADateThatAnAnswerTells:
+    """A cut-over whose notice was lost: the answers tell its day."""
+
+    def day(self) -> date:
+        return LinkStatus.objects.get().business_date
+
+    def told(self, hand: Hand, day: date) -> bool:
+        return hand.run(lambda store: store.business_date_told(day))
+
+    def test_a_newer_one_is_taken_over_once(self, hand: Hand) -> None:
+        tomorrow = self.day() + timedelta(days=1)
+
+        assert (self.told(hand, tomorrow), self.told(hand, tomorrow)) == (True, False)
+        assert self.day() == tomorrow == hand.run(lambda store: store.business_date())
+
+    def test_an_older_one_is_not(self, hand: Hand) -> None:
+        today = self.day()
+
+        assert not self.told(hand, today - timedelta(days=1))
+        assert self.day() == today
+
+    def test_the_notice_of_a_day_that_was_told_moves_no_further(self, hand: Hand) -> None:
+        tomorrow = self.day() + timedelta(days=1)
+        self.told(hand, tomorrow)
+
+        hand.run(lambda store: store.cut_over("1120:1"))
+
+        assert self.day() == tomorrow
+
+    def test_the_notice_of_the_next_day_does(self, hand: Hand) -> None:
+        tomorrow = self.day() + timedelta(days=1)
+        self.told(hand, tomorrow)
+        LinkStatus.objects.update(business_date_told_at=timezone.now() - timedelta(hours=23))
+
+        hand.run(lambda store: store.cut_over("1121:1"))
+
+        assert self.day() == tomorrow + timedelta(days=1)
+
+    def test_the_filer_takes_over_what_the_link_says(self, hand: Hand) -> None:
+        tomorrow = self.day() + timedelta(days=1)
+
+        async def file(store: LinkStore) -> None:
+            filer = Filer("bank", store)
+            filer.business_date_moved(ev.BusinessDateTold(tomorrow))
+            filer.business_date_moved(ev.CutOver("1120:1"))
+            filer.finish()
+            await filer.run()
+
+        hand.run(file)
+
+        assert self.day() == tomorrow
 
 
 def test_a_reversal_keeps_the_business_date_of_its_original(hand: Hand) -> None:

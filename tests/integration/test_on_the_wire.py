@@ -25,6 +25,7 @@ from tests.builders import BANK, profile
 from tests.integration.conftest import Hand, status_of
 from transactions import auditing, forwarding, settling
 from transactions.domain.values import Operation
+from transactions.iso8583 import signed
 from transactions.models import Attempt, Payment
 
 Answering = Callable[[Message], bytes]
@@ -182,6 +183,23 @@ def test_an_answer_without_the_right_mac_is_undone(
 
     is_being_undone(payment, "bad_mac")
     assert remarks() == [("0210", "bad_mac")]
+
+
+@pytest.mark.parametrize("key", [b"\1" * 16, b"\2" * 16], ids=["before", "now"])
+def test_an_answer_is_believed_by_the_key_before_while_that_is_good(
+    hand: Hand, wire: Wire, monkeypatch: pytest.MonkeyPatch, key: bytes
+) -> None:
+    keys = LinkKeys(b"\2" * 16, (b"\1" * 16, b"\2" * 16))
+    monkeypatch.setattr(forwarding, "keys_of", lambda _: keys)
+    monkeypatch.setattr(settling, "keys_of", lambda _: keys)
+    payment = hand.accept(operation=Operation.WITHDRAWAL, source_account="1", pin_block=bytes(32))
+    (taken,) = hand.take()
+    wire.write(taken)
+
+    answer = decode(approval(decode(taken.body, BANK)), BANK)
+    wire.receive(frame(encode(signed(answer, BANK, key), BANK)))
+
+    assert status_of(payment) == "approved"
 
 
 # What cannot be told whose it is: the payment hears nothing, and is undone when its time is over

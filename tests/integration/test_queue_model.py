@@ -21,7 +21,7 @@ from processor import statements as link_sql
 from queueing import database, queue
 from queueing import statements as sql
 from queueing.database import rows, run
-from queueing.queue import DispatchedFrame, LowWater, ReversalBeside
+from queueing.queue import DispatchedFrame, LowWater, Mark, ReversalBeside
 from tests.integration.conftest import Hand
 from tests.simulation import link_model, queue_model
 from tests.simulation.tables import Row, Tables
@@ -42,6 +42,10 @@ class _Cursor:
 
     def fetchall(self) -> Any:
         return self._found
+
+
+#: nothing is too low, or what staff have not stopped is only what is owed to the host
+LOWEST = st.sampled_from([0, 5, 10])
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -89,10 +93,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.both(lambda _: len(rows(_ENQUEUE, parameters)))
         self.learn()
 
-    @rule(limit=st.integers(1, 4), version=st.integers(1, 2))
-    def claim_and_dispatch(self, limit: int, version: int) -> None:
+    @rule(limit=st.integers(1, 4), version=st.integers(1, 2), lowest=LOWEST)
+    def claim_and_dispatch(self, limit: int, version: int, lowest: int) -> None:
         def work(real: bool) -> Any:  # noqa: FBT001
-            claimed = queue.claim("bank", limit, LowWater())
+            claimed = queue.claim("bank", limit, LowWater(), lowest)
             frames = [DispatchedFrame(e.id, (e.attempt or 0) + 1, b"frame", "key", "0200") for e in claimed]
             changed = queue.dispatch(frames, version)
             assert len(changed) == len(claimed)
@@ -100,9 +104,10 @@ class QueueMachine(RuleBasedStateMachine):
 
         self.both(work)
 
-    @rule(limit=st.integers(1, 4), version=st.integers(1, 2), epoch=st.integers(0, 1))
-    def take(self, limit: int, version: int, epoch: int) -> None:
+    @rule(limit=st.integers(1, 4), version=st.integers(1, 2), epoch=st.integers(0, 1), lowest=LOWEST)
+    def take(self, limit: int, version: int, epoch: int, lowest: int) -> None:
         parameters = {"link": "bank", "limit": limit, "version": version, "low": 0, "epoch": self.epoch - epoch}
+        parameters["lowest"] = lowest
         names = ("attempt", "priority", "mti")
 
         def work(real: bool) -> Any:  # noqa: FBT001
@@ -191,22 +196,34 @@ class QueueMachine(RuleBasedStateMachine):
     def release(self, place: int) -> None:
         self.both(lambda real: [queue.release(entry) for entry in self.at([place], real)])
 
-    @rule()
-    def suspect_then_trust(self) -> None:
+    @rule(lowest=LOWEST)
+    def suspect_then_trust(self, lowest: int) -> None:
         def work(real: bool) -> Any:  # noqa: FBT001
-            suspect = queue.suspect_next("bank")
-            alone = queue.claim_one(suspect) if suspect else []
-            return [self.place(entry.id, real) for entry in alone]
+            mark = queue.suspect_next("bank", lowest)
+            alone = queue.claim_one(mark.entry_id) if mark else []
+            return [self.place(entry.id, real) for entry in alone], mark and mark.counts
+
+        self.both(work)
+
+    @rule(place=entries)
+    def blame(self, place: int) -> None:
+        def work(real: bool) -> None:  # noqa: FBT001
+            for entry in self.at([place], real):
+                queue.blame(Mark(entry, counts=True))
 
         self.both(work)
 
     @rule(place=entries)
     def trust(self, place: int) -> None:
-        self.both(lambda real: [run(sql.TRUST, {"id": entry}) for entry in self.at([place], real)])
+        def work(real: bool) -> None:  # noqa: FBT001
+            for entry in self.at([place], real):
+                queue.trust(Mark(entry, counts=True))
 
-    @rule(version=st.sampled_from([None, 1, 2]), limit=st.integers(1, 3))
-    def look(self, version: int | None, limit: int) -> None:
-        self.both(lambda real: [self.place(e.id, real) for e in queue.dispatched("bank", version, limit)])
+        self.both(work)
+
+    @rule(version=st.sampled_from([None, 1, 2]), lowest=LOWEST, limit=st.integers(1, 3))
+    def look(self, version: int | None, lowest: int, limit: int) -> None:
+        self.both(lambda real: [self.place(e.id, real) for e in queue.dispatched("bank", version, lowest, limit)])
         self.both(lambda real: sorted(self.place(e.id, real) for e in queue.expired(100)))
         self.both(lambda _: queue.room_ahead("bank", limit))
 

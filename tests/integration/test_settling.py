@@ -406,6 +406,40 @@ def test_a_cut_over_in_mid_flight_keeps_the_originals_date(hand: Hand) -> None:
     assert Attempt.objects.get(payment_id=following.id).business_date == dates["request"] + timedelta(days=1)
 
 
+def test_a_host_that_approved_and_does_not_find_it_is_asked_again_and_then_a_person(hand: Hand) -> None:
+    payment = hand.accept()
+    (taken,) = hand.take()
+    hand.silence(taken)
+    (reversal,) = hand.take()
+    hand.stray(taken)
+
+    hand.answer(reversal, "25")
+    assert status_of(payment) == "reversing"
+    (repeat,) = due(hand)
+    hand.answer(repeat, "25")
+
+    entry = QueueEntry.objects.get()
+    assert (reversal.mti, repeat.mti) == ("0420", "0421")
+    assert (status_of(payment), payment.reason) == ("on_hold", "approved_then_not_found")
+    assert (entry.kind, entry.state, entry.held_reason) == ("reversal", "held", "approved_then_not_found")
+
+
+def test_an_approval_read_just_before_not_found_is_heard_first(hand: Hand) -> None:
+    payment = hand.accept()
+    (taken,) = hand.take()
+    hand.silence(taken)
+    (reversal,) = hand.take()
+    approval = answering(taken)
+
+    hand.file(
+        Filing("stray", approval.received_at, None, "", None, approval.body, "bank-ascii87"), answering(reversal, "25")
+    )
+    settling.settle()
+
+    assert status_of(payment) == "reversing"
+    assert events_of(payment)[-2:] == ["AnswerNoted", "Unaccepted"]
+
+
 @pytest.mark.parametrize("code", ["12", "30", "57"])
 def test_a_reversal_the_host_refuses_waits_for_a_person_and_stops_no_other(hand: Hand, code: str) -> None:
     payment = hand.accept()

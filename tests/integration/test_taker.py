@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.utils import timezone
 
 from processor.models import InboundFrame
 from processor.store import LinkStore, Taken
@@ -14,6 +15,8 @@ from processor.taking import Taker
 from queueing.models import QueueEntry
 from tests.integration.conftest import Hand
 from transactions import forwarding, settling
+
+PATIENCE_S = 30.0
 
 
 @dataclass
@@ -25,9 +28,9 @@ class Slow:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
 
-    async def take(self, limit: int, version: int) -> list[Taken]:
+    async def take(self, limit: int, version: int, lowest: int) -> list[Taken]:
         """Commit, and tell late or never."""
-        taken = await self.store.take(limit, version)
+        taken = await self.store.take(limit, version, lowest)
         self.committed.set()
         await self.go_on.wait()
         if self.fails:
@@ -47,8 +50,9 @@ def playing(hand: Hand, story: Callable[[Taker, Slow], Awaitable[None]], capacit
         taker.version = 1
         running = asyncio.create_task(taker.run())
         taker.look()
-        await slow.committed.wait()
-        await story(taker, slow)
+        async with asyncio.timeout(PATIENCE_S):
+            await slow.committed.wait()
+            await story(taker, slow)
         running.cancel()
 
     hand.run(tell)
@@ -99,7 +103,7 @@ def test_what_is_in_hand_or_in_flight_is_no_orphan(three: Hand) -> None:
         slow.go_on.set()
         while not taker.in_hand:
             await asyncio.sleep(0)
-        written = taker.next(1, 0.0)
+        written = taker.next(1, 0.0, ())
         assert taker.in_hand == 2
         assert await taker.file_orphans(lambda: [one.entry_id for one in written]) == 0
 
@@ -113,10 +117,32 @@ def test_what_expired_in_hand_goes_back_unsent(three: Hand) -> None:
         slow.go_on.set()
         while not taker.in_hand:
             await asyncio.sleep(0)
-        assert taker.next(10, float(10**12)) == []
+        assert taker.next(10, float(10**12), ()) == []
         await taker.give_back(failed=True)
 
     playing(three, story)
 
     assert states() == {"dispatched"}
     assert set(QueueEntry.objects.values_list("unsent_tries", flat=True)) == {0}
+
+
+def test_a_repeat_waits_in_hand_while_an_earlier_write_of_it_is_in_flight(hand: Hand) -> None:
+    hand.accept()
+    hand.silence(hand.take()[0])
+    (written,) = hand.take()
+    hand.answer(written, "91")  # filed by the holder before us, while our own write of it still waits
+    payment = hand.accept()
+    QueueEntry.objects.filter(state="waiting").update(not_before=timezone.now())
+    forwarding.forward()
+
+    async def story(taker: Taker, slow: Slow) -> None:
+        slow.go_on.set()
+        while taker.in_hand < 2:
+            await asyncio.sleep(0)
+        (other,) = taker.next(10, 0.0, {written.key})
+        assert other.payment_id == payment.id
+        assert taker.next(10, 0.0, {written.key}) == []
+        (repeat,) = taker.next(10, 0.0, ())
+        assert (repeat.key, repeat.mti) == (written.key, "0421")
+
+    playing(hand, story)

@@ -1,5 +1,6 @@
 """What operators watch: health, figures, the document of the API."""
 
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from drf_spectacular.validation import validate_schema
 from prometheus_client.parser import text_string_to_metric_families
 
 from config import health, metrics
+from processor.models import LinkStatus
 from tests.integration.conftest import Hand
 from transactions import forwarding
 from transactions.domain.values import Operation
@@ -89,6 +91,8 @@ class TestFigures:
         assert seen["ferryman_reversals_oldest_seconds", ("bank",)] >= 0
         assert seen["ferryman_link_up", ("bank",)] == 1
         assert seen["ferryman_link_epoch", ("bank",)] == 1
+        midnight = datetime.combine(LinkStatus.objects.get().business_date, time.min, UTC)
+        assert seen["ferryman_link_business_date_seconds", ("bank",)] == midnight.timestamp()
         assert seen["ferryman_on_hold", ()] == 0
         assert seen["ferryman_build_info", ("0.1.0",)] == 1
 

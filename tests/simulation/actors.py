@@ -44,7 +44,8 @@ class Worker:
 
     def start(self) -> None:
         """Start, or start again."""
-        self.process = Process(f"{self._name}.{next(self._numbers)}", self._seed.world.between(0.0, 1e6))
+        world = self._seed.world
+        self.process = Process(f"{self._name}.{next(self._numbers)}", world.between(0.0, 1e6), world.now)
         self.actor = Actor(self.process.name, self.process)
         self._rung = False
 
@@ -81,7 +82,7 @@ class LinkWorker:
     def start(self) -> None:
         """Start as a standby."""
         world = self._seed.world
-        self.process = Process(f"{self._name}.{next(self._numbers)}", world.between(0.0, 1e6))
+        self.process = Process(f"{self._name}.{next(self._numbers)}", world.between(0.0, 1e6), world.now)
         self._loop_actor = Actor(self.process.name, self.process)
         self._lease_actor = Actor(f"{self.process.name}/lease", self.process)
         self._watch_actor = Actor(f"{self.process.name}/watch", self.process)
@@ -129,8 +130,8 @@ class LinkWorker:
         world.log(f"holds epoch {grant.epoch}")
         self.epoch = grant.epoch
         store = LinkStore("", "bank", grant.epoch, vault_of(_ENVIRONMENT["MASTER_KEY"]))
-        self.keeper = lease.Keeper("", grant, self._lost, self._changed)
-        self.holder = Holder("bank", store, self.keeper, lambda: links.read("bank"), 3.0)
+        self.keeper = lease.Keeper("", grant, self._lost, self._heard)
+        self.holder = Holder("bank", store, self.keeper, lambda: links.read("bank"), 3.0, grant.wish)
         world.after(0.0, self._loop_actor, self._run)
         world.after(0.1, self._lease_actor, self._renew)
         self._watch_later()
@@ -169,9 +170,9 @@ class LinkWorker:
         else:
             self._watch_later()
 
-    def _changed(self, version: int) -> None:
+    def _heard(self, heard: lease.Heard) -> None:
         if self.holder:
-            self.holder.configuration_changed(version)
+            self.holder.heard(heard)
 
     def _lost(self, why: str) -> None:
         self._seed.world.log(f"lost the lease: {why}")

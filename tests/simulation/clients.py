@@ -10,8 +10,8 @@ from django.db import OperationalError
 
 from tests.builders import PAN
 from tests.simulation.world import Actor
-from transactions import services
-from transactions.domain.errors import NotAllowed
+from transactions import accepting, services
+from transactions.domain.errors import NotAllowed, UnknownPayment
 from transactions.domain.values import Operation, ReasonCode
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class Client:
     told: list[Told] = field(default_factory=list)
     _keys: int = 0
 
-    def post(self, order: services.Order) -> None:
+    def post(self, order: accepting.Order) -> None:
         """Begin with a payment."""
         self._keys += 1
         self._send(order, f"client-{self.number}-{self._keys}", 0)
 
-    def _send(self, order: services.Order, key: str, tries: int) -> None:
+    def _send(self, order: accepting.Order, key: str, tries: int) -> None:
         world = self.seed.world
         actor = Actor(self.seed.web.process.name, self.seed.web.process)
         answered: list[bool] = []
@@ -65,10 +65,10 @@ class Client:
 
         world.after(_CLIENT_WAITS_S, None, again)
 
-    def _serve(self, order: services.Order, key: str, answered: list[bool]) -> None:
+    def _serve(self, order: accepting.Order, key: str, answered: list[bool]) -> None:
         world = self.seed.world
         try:
-            receipt = services.accept(
+            receipt = accepting.accept(
                 order,
                 merchant_id=1,
                 idempotency_key=key,
@@ -76,7 +76,7 @@ class Client:
                 request_id=key,
                 payment_id=uuid.UUID(int=world.random.getrandbits(128), version=4),
             )
-        except (services.KeyReused, services.LinkUnavailable):
+        except (accepting.KeyReused, accepting.LinkUnavailable):
             return
         except _AWAY:
             return
@@ -92,7 +92,7 @@ class Client:
             self.seed.later(self.seed.web, world.between(1.0, 20.0), lambda: self.seed.retry(receipt.payment.id))
 
 
-def some_order(seed: "Seed", ending: str) -> services.Order:
+def some_order(seed: "Seed", ending: str) -> accepting.Order:
     """Return a payment of any kind; the end of its amount tells the host what to do with it."""
     dice = seed.world.random
     operation = dice.choice(
@@ -100,7 +100,7 @@ def some_order(seed: "Seed", ending: str) -> services.Order:
         + [Operation.WITHDRAWAL, Operation.BALANCE_INQUIRY, Operation.DEPOSIT, Operation.TRANSFER]
         + [Operation.BILL_PAYMENT, Operation.AUTHORISATION]
     )
-    return services.Order(
+    return accepting.Order(
         operation=operation,
         amount_minor=int(f"{dice.randrange(1, seed.highest_amount)}{ending}"),
         currency="IDR",
@@ -116,11 +116,11 @@ def some_order(seed: "Seed", ending: str) -> services.Order:
     )
 
 
-def ask(action: Callable[[], None]) -> None:
+def ask(action: Callable[[], object]) -> None:
     """Ask for something that may be refused."""
     try:
         action()
-    except (NotAllowed, services.UnknownPayment, *_AWAY):
+    except (NotAllowed, UnknownPayment, *_AWAY):
         return
 
 

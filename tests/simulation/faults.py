@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tests.simulation.host import Bugs
+from tests.simulation.bugs import Bugs
 from tests.simulation.network import Weather
 from tests.simulation.world import Process
 
@@ -69,9 +69,11 @@ class Faults:
         seed = self._seed
         seed.host.bugs = Bugs()
         seed.network.weather = Weather()
+        seed.network.down.clear()
         stage, bells = seed.stage, seed.bells
         stage.slowest_s, stage.loses, stage.loses_acknowledgement, stage.arrives_late = 0.01, 0.0, 0.0, 0.0
         bells.loses, bells.doubles, bells.slowest_s = 0.0, 0.0, 0.02
+        seed.staff.acts = seed.staff.commands = 0.0
         for client in seed.clients:
             client.other_bodies = client.lost_answers = client.cancels = client.retries = 0.0
         seed.world.log("calm")
@@ -109,6 +111,14 @@ def _bells(**changes: float) -> _Fault:
     return begin
 
 
+def _staff(**changes: float) -> _Fault:
+    def begin(seed: "Seed") -> None:
+        for name, value in changes.items():
+            setattr(seed.staff, name, value)
+
+    return begin
+
+
 def _clients(**changes: float) -> _Fault:
     def begin(seed: "Seed") -> None:
         for client in seed.clients:
@@ -137,6 +147,7 @@ _LASTING: Final[dict[str, _Fault]] = {
     "host: answers on another session": _host(answers_elsewhere=0.7, late=0.3),
     "host: works late": _host(works_late=0.3),
     "host: answers again later": _host(answers_again=0.4),
+    "host: forgets what it approved": _host(forgets=0.7, late=0.3, other_amount=0.3),
     "network: slow": _weather(slowest_s=1.5),
     "network: slices": _weather(slices=0.5),
     "network: resets": _weather(resets=0.1),
@@ -157,6 +168,8 @@ _LASTING: Final[dict[str, _Fault]] = {
     "clients: hear nothing": _clients(lost_answers=0.4),
     "clients: cancel": _clients(cancels=0.5),
     "staff: retry": _clients(retries=0.5),
+    "staff: work the desk": _staff(acts=0.5),
+    "staff: work the console": _staff(commands=0.6),
 }
 
 
@@ -218,12 +231,43 @@ def _by_much(seed: "Seed") -> float:
 
 
 def _reconfigure(seed: "Seed") -> None:
-    link = seed.tables.one["link"]
-    seed.tables.one["link"] = link.changed(version=link.version + 1)
+    link, dice = seed.tables.one["link"], seed.world.random
+    window, (first, *others) = dice.choice([1, 2, 4, 8]), link.endpoints
+    seed.tables.one["link"] = link.changed(version=link.version + 1, window=window, endpoints=[*others, first])
+
+
+def _between_two_sessions(change: _Fault) -> _Fault:
+    """Something happens while the link has no session."""
+
+    def strike(seed: "Seed") -> None:
+        _drop(seed)
+        seed.world.after(seed.world.between(0.0, 1.0), None, lambda: change(seed))
+
+    return strike
+
+
+def _lose_first_host(seed: "Seed") -> None:
+    host, port = seed.tables.one["link"].endpoints[0].split()
+    seed.network.down.add((host, int(port)))
+    if seed.host.session and seed.host.session.wire.endpoint in seed.network.down:
+        _drop(seed)
+
+
+def _lose_entry(seed: "Seed") -> None:
+    """A hand in the database: an entry of the queue is gone, and nobody says so."""
+    able = ("ready", "dispatched", "taken")
+    entries = [entry for entry in seed.tables.entries.values() if entry.lane is None and entry.state in able]
+    if entries:
+        del seed.tables.entries[seed.world.random.choice(entries).id]
 
 
 def _says(purpose: str) -> _Fault:
     return lambda seed: seed.host.start_message(purpose)
+
+
+def _cut_over_unheard(seed: "Seed") -> None:
+    _drop(seed)
+    seed.host.start_message("cut_over")
 
 
 def _drop(seed: "Seed") -> None:
@@ -244,8 +288,13 @@ _SUDDEN: Final[dict[str, _Fault]] = {
     "a wall clock jumps": _jump,
     "the database's wall clock jumps": _database_jump,
     "the link is configured anew": _reconfigure,
+    "the link is configured anew between two sessions": _between_two_sessions(_reconfigure),
+    "stop the link worker between two sessions": _between_two_sessions(_stop_holder),
+    "host: the first endpoint is down": _lose_first_host,
+    "an entry is lost": _lose_entry,
     "host: echo": _says("echo"),
     "host: cut-over": _says("cut_over"),
+    "host: cut-over nobody hears of": _cut_over_unheard,
     "host: sign-off": _says("sign_off"),
     "host: drops the connection": _drop,
 }

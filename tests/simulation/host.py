@@ -5,8 +5,10 @@ says wrongly never hides what it did: its journal holds the truth.
 """
 
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any, Final
 
+from processor.codec.dialects import Dialect
 from processor.codec.errors import DecodeError, FramingError
 from processor.codec.message import Message, decode, encode
 from processor.link.framing import FRAMINGS, Framing
@@ -14,8 +16,9 @@ from processor.simulator.accounts import Books
 from processor.simulator.journal import Journal
 from processor.simulator.scenarios import Behaviour
 from processor.simulator.switch import Decision, Desk, HostKeys, Switch
-from tests.builders import BANK
+from tests.simulation.bugs import Bugs
 from tests.simulation.stage import MAC_KEY
+from tests.simulation.tables import Row
 from tests.simulation.world import World
 
 _GARBAGE: Final = b"This is not ISO 8583."
@@ -35,67 +38,53 @@ class Lines(Journal):
         self.lines.append({key: value for key, value in line.items() if value not in (None, "")})
 
 
-@dataclass(slots=True)
-class Bugs:
-    """How often the host does what; 0 for a host that works."""
-
-    slowest_s: float = 0.05
-    unknown_code: float = 0.0
-    silent: float = 0.0
-    late: float = 0.0
-    twice: float = 0.0
-    garbage: float = 0.0
-    other_amount: float = 0.0
-    breaks_framing: float = 0.0
-    closes: float = 0.0
-    bad_mac: float = 0.0
-    reversal_declined: float = 0.0
-    reversal_refused: float = 0.0
-    refuses_sign_on: float = 0.0
-    silent_echo: float = 0.0
-    #: answers whose connection has gone come on the next one
-    answers_elsewhere: float = 0.0
-    #: a request is worked on late, maybe after its connection and its reversal; its answer comes all the same
-    works_late: float = 0.0
-    #: an answer comes again, much later
-    answers_again: float = 0.0
-
-
 @dataclass(slots=True, eq=False)
 class HostSession:
     """One connection, as the host sees it."""
 
     number: int
     wire: Any
-    framing: Framing = field(default_factory=lambda: FRAMINGS["ascii4"](BANK.max_body))
+    framing: Framing
     desk: Desk = field(default_factory=Desk)
     is_open: bool = True
+    #: STAN and field 7 of what was answered as approved on this connection: whoever reads on has read that
+    told: set[tuple[str | None, str | None]] = field(default_factory=set)
 
 
 class Host:
     """The bank."""
 
-    def __init__(self, world: World, client_waits_s: float) -> None:
+    def __init__(self, world: World, dialect: Dialect, framing: str, client_waits_s: float) -> None:
+        self.dialect = dialect
+        self._framing = framing
         self.bugs = Bugs()
         self.journal = Lines()
-        self.business_date = world.database_wall().date()
         #: when what was worked on late is answered once more
         self.insists_at = 0.0
         #: STAN and field 7 of what was worked on late
         self.late: set[tuple[str | None, str | None]] = set()
         self._world = world
         self._client_waits_s = client_waits_s
-        self._switch = Switch(BANK, Books(None), HostKeys(mac=MAC_KEY))
+        self._books = Books(None)
+        self._books.open_day(world.database_wall().date())
+        self._switch = Switch(dialect, self._books, HostKeys(mac=MAC_KEY))
+        #: reference -> when it was given with an answer, and the business date that the answer told
+        self.told: dict[str, tuple[float, str]] = {}
         self._sessions = 0
         self._stan = 900_000
         self.session: HostSession | None = None
+
+    @property
+    def business_date(self) -> date:
+        """The bank's business date."""
+        return self._books.business_date or date.min
 
     def accept(self, wire: Any) -> HostSession:
         """A new connection; the bank lets go of the one before."""
         if self.session:
             self.end(self.session)
         self._sessions += 1
-        self.session = HostSession(self._sessions, wire)
+        self.session = HostSession(self._sessions, wire, FRAMINGS[self._framing](self.dialect.max_body))
         return self.session
 
     def end(self, session: HostSession) -> None:
@@ -115,26 +104,38 @@ class Host:
             self.journal.note(session.number, "framing broken", why=str(error))
             self.end(session)
 
+    def holds(self, attempt: Row) -> bool:
+        """What the bank tells a person who asks: whether it holds the money of an attempt."""
+        seen = self._books.seen(_key(attempt))
+        return seen is not None and seen.code == "00" and not seen.undone
+
+    def give_back(self, attempt: Row) -> None:
+        """A person at the bank undoes an attempt by hand."""
+        if self.holds(attempt):
+            self._books.undo(_key(attempt))
+            self.journal.note(0, "by hand", effect=f"undone {_key(attempt)}")
+
     def start_message(self, purpose: str) -> None:
-        """Send a message of the host's own to who is signed on."""
+        """Send a message of the host's own to who is signed on; a day ends whoever hears of it."""
+        if purpose == "cut_over":
+            self._books.open_day(self.business_date + timedelta(days=1))
         session = self.session
         if session is None or not session.is_open or not session.desk.signed_on:
             return
-        if purpose == "cut_over":
-            self.business_date = self.business_date.fromordinal(self.business_date.toordinal() + 1)
         if purpose == "sign_off":
             session.desk.signed_on = False
         self._stan += 1
         now = self._world.database_wall()
         known = {7: f"{now:%m%d%H%M%S}", 11: f"{self._stan:06d}", 41: "HOST", 42: "HOST"}
-        known |= {number: now.strftime(form) for number, form in BANK.local_time.items()}
-        carried = {number: known[number] for number in BANK.network_fields[purpose]}
-        fields = {**BANK.network_constants.get(purpose, {}), **carried, **BANK.network[purpose]}
-        self._write(session, encode(Message(BANK.mti["network"], fields), BANK))
+        dialect = self.dialect
+        known |= {number: now.strftime(form) for number, form in dialect.local_time.items()}
+        carried = {number: known[number] for number in dialect.network_fields[purpose]}
+        fields = {**dialect.network_constants.get(purpose, {}), **carried, **dialect.network[purpose]}
+        self._write(session, encode(Message(dialect.mti["network"], fields), dialect))
 
     def _handle(self, session: HostSession, body: bytes) -> None:
         try:
-            message = decode(body, BANK)
+            message = decode(body, self.dialect)
         except DecodeError as error:
             self.journal.note(session.number, "unreadable", bytes=len(body), why=str(error))
             return
@@ -186,6 +187,9 @@ class Host:
             settings.reversals = world.random.choice(_REVERSAL_CODES)
         elif kind == "4" and world.chance(bugs.reversal_refused):
             settings.reversals = world.random.choice(_REFUSALS)
+        elif kind == "4" and self._original(message) in session.told and world.chance(bugs.forgets):
+            world.fault("the host forgets what it approved")
+            settings.reversals = "25"
         return self._switch.handle(message, session.desk)
 
     def _answer_later(self, session: HostSession, asked: Message, decision: Decision) -> None:
@@ -207,12 +211,13 @@ class Host:
         """Say something else than what was done."""
         answer, world, bugs = decision.answer, self._world, self.bugs
         assert answer is not None
-        if asked.mti[1] not in "12" or answer.get(39) != "00":
+        if asked.mti[1] not in "12" or self._code(answer) != "00":
             return answer
         fields = dict(answer.fields)
         if world.chance(bugs.unknown_code):
-            fields[39] = world.random.choice(_UNKNOWN_CODES)
-            world.fault(f"code {fields[39]} for what was approved")
+            code = world.random.choice(_UNKNOWN_CODES)
+            fields[39] = self.dialect.write_code(code).ljust(self.dialect.rules[39].pad_to, "9")
+            world.fault(f"code {code} for what was approved")
         elif world.chance(bugs.other_amount):
             fields[4] = f"{int(fields.get(4, '0')) + 100:012d}"
             world.fault("another amount in the answer")
@@ -222,6 +227,16 @@ class Host:
             return Message(answer.mti, fields)
         fields.pop(64, None)
         return self._switch.sign(Message(answer.mti, fields), asked)
+
+    def _code(self, answer: Message) -> str:
+        return self.dialect.read_code(answer.get(39) or "")
+
+    def _original(self, reversal: Message) -> tuple[str | None, str | None]:
+        """STAN and field 7 of what is to be reversed; 1993 names local time, so there the STAN decides."""
+        named = reversal.get(self.dialect.original_field) or ""
+        told = self.session.told if self.session else ()
+        by_stan = (key for key in told if key[0] == named[4:10])
+        return (named[4:10], named[10:20]) if self.dialect.original_field == 90 else next(by_stan, (None, None))
 
     def _behaviour(self, asked: Message, usual: Behaviour) -> Behaviour:
         bugs = self.bugs
@@ -247,7 +262,7 @@ class Host:
                 return
             self._world.fault("answer on another session")
             session = current
-        body = encode(answer, BANK)
+        said = body = encode(answer, self.dialect)
         match behaviour:
             case Behaviour.NEVER:
                 return
@@ -261,8 +276,16 @@ class Host:
                 return
             case Behaviour.TWICE:
                 self._write(session, body)
-        self.journal.message(session.number, "out", encode(answer, BANK), answer, self.business_date, behaviour.value)
+        self.told[answer.get(37) or ""] = self._world.now, answer.get(15) or ""
+        if body is said and answer.mti[1] in "12" and self._code(answer) in ("00", "10"):
+            session.told.add((answer.get(11), answer.get(7)))
+        self.journal.message(session.number, "out", said, answer, self.business_date, behaviour.value)
         self._write(session, body)
 
     def _write(self, session: HostSession, body: bytes) -> None:
         session.wire.to_us(session.framing.answer(body))
+
+
+def _key(attempt: Row) -> str:
+    """An attempt as the bank's books know it."""
+    return f"{attempt.mti[:2]}:{attempt.stan:06d}:{attempt.transmitted_at:%m%d%H%M%S}:{attempt.terminal_id}"

@@ -1,21 +1,19 @@
 """What must hold of a seed in the end: the shared checks over what the simulation left, and those of the wire."""
 
-import hashlib
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from processor.codec.message import Message, decode
-from processor.link.framing import FRAMINGS, Framing
 from tests import checks
-from tests.builders import BANK, NOON
+from tests.builders import NOON
 from tests.checks import Accounts
+from tests.simulation import wire
 from tests.simulation.tables import Row
+from tests.simulation.wire import Check, intents_of
 from transactions import invariants
 from transactions.auditing import _fold, _read
+from transactions.domain.evolve import evolve
+from transactions.domain.state import PaymentState
 from transactions.invariants import Evidence, Owed, StoredEvent
 
 if TYPE_CHECKING:
@@ -63,8 +61,9 @@ def accounts(seed: "Seed") -> Accounts:
     tables = seed.tables
     payments = [p for p in tables.payments.values() if p.operation != "balance_inquiry"]
     known = {payment.id for payment in payments}
-    # A request on its way while the host cuts over counts for its new day, and a notice that is lost is not repeated.
-    one_day = {"business_date": NOON.date()} if "host: cut-over" in seed.world.faults else {}
+    # A request on its way while the host cuts over, or before an answer tells of that, counts for the host's new day.
+    cut_over = any("cut-over" in fault for fault in seed.world.faults)
+    one_day = {"business_date": NOON.date()} if cut_over else {}
     told = {name: str(day) for name, day in one_day.items()}
     return Accounts(
         journal=[{**line, **told} for line in seed.host.journal.lines if line.get("processing_code") != _INQUIRY],
@@ -81,9 +80,6 @@ def _grouped(rows: dict[Any, Row]) -> dict[uuid.UUID, list[Row]]:
     return grouped
 
 
-Check = Callable[["Seed"], Iterator[str]]
-
-
 def i1_one_key_is_one_payment(seed: "Seed") -> Iterator[str]:
     """Every answer to one key named one payment."""
     named: dict[str, uuid.UUID] = {}
@@ -93,7 +89,10 @@ def i1_one_key_is_one_payment(seed: "Seed") -> Iterator[str]:
 
 
 def l1_everything_drains(seed: "Seed") -> Iterator[str]:
-    """After healing and three times the longest timer, nothing is owed."""
+    """After healing and three times the longest timer, nothing is owed and every payment has ended."""
+    for payment in seed.tables.payments.values():
+        if payment.ended_at is None:
+            yield f"the payment {payment.id} is {payment.status}"
     for entry in seed.tables.entries.values():
         yield f"a {entry.kind} of {entry.payment_id} is {entry.state} ({entry.held_reason})"
     for frame in seed.tables.inbound.values():
@@ -118,10 +117,37 @@ def nothing_is_held_for_a_fault_of_ours(seed: "Seed") -> Iterator[str]:
             yield f"payment {event.payment_id} was held: {event.data['reason']}"
 
 
+def a_reversal_keeps_its_originals_date(seed: "Seed") -> Iterator[str]:
+    """A reversal is booked on the business date of what it undoes, whatever the host's date is by then."""
+    for key, attempt in seed.tables.attempts.items():
+        if attempt.reverses and seed.tables.attempts[key[0], attempt.reverses].business_date != attempt.business_date:
+            yield f"attempt {key[1]} of {key[0]} does not have the business date of what it undoes"
+
+
+def the_business_date_is_the_hosts(seed: "Seed") -> Iterator[str]:
+    """Ours is never ahead of the host's, and not behind once an answer that told it was heard."""
+    ours, theirs = seed.tables.one["status"].business_date, seed.host.business_date
+    if ours > theirs:
+        yield f"our business date is {ours}, the host's is {theirs}"
+    told = (seed.host.told.get(attempt.host_rrn or "", (0.0, "")) for attempt in seed.tables.attempts.values())
+    if ours < theirs and any(at > seed.healed_at and day[-4:] == f"{theirs:%m%d}" for at, day in told):
+        yield f"our business date stayed at {ours}, an answer told {theirs}"
+
+
+def m3_an_end_is_the_last_word(seed: "Seed") -> Iterator[str]:
+    """Once a payment has ended, whatever comes or whoever acts, its status stays."""
+    for evidence in evidences(seed):
+        state: PaymentState | None = None
+        for event in evidence.events:
+            before, state = state, evolve(state, event, evidence.payment_id)
+            if before and before.status.is_final and state.status is not before.status:
+                yield f"payment {evidence.payment_id} was {before.status} and became {state.status}"
+
+
 def q2_a_lane_keeps_its_order(seed: "Seed") -> Iterator[str]:
     """Within a lane nothing is taken once a later one was."""
     latest: dict[str, int] = {}
-    for intent in _intents(seed):
+    for intent in intents_of(seed):
         if intent.lane is not None:
             if intent.id < latest.get(intent.lane, 0):
                 yield f"in lane {intent.lane} entry {intent.id} was taken after {latest[intent.lane]}"
@@ -130,52 +156,9 @@ def q2_a_lane_keeps_its_order(seed: "Seed") -> Iterator[str]:
 
 def f1_no_take_after_the_next_grant(seed: "Seed") -> Iterator[str]:
     """No take under an epoch commits once the next is granted."""
-    for intent in _intents(seed):
+    for intent in intents_of(seed):
         if seed.tables.grants.get(intent.epoch + 1, intent.at) < intent.at:
             yield f"entry {intent.id} was taken under epoch {intent.epoch} after the next was granted"
-
-
-def f2_no_byte_of_an_old_epoch(seed: "Seed") -> Iterator[str]:
-    """Once a byte of an epoch was handed to the kernel, none of an older one is."""
-    latest = 0
-    for handed in seed.network.handed:
-        if handed.epoch < latest and not handed.excused:
-            yield f"epoch {handed.epoch} wrote at {handed.at:.3f} after epoch {latest} had begun to"
-        latest = max(latest, handed.epoch)
-
-
-def m1_m2_every_write_has_its_own_intent(seed: "Seed") -> Iterator[str]:
-    """What is written was taken before, under the same epoch, and once for each taking; a request once at all."""
-    written: Counter[tuple[str, int]] = Counter()
-    requests: Counter[str] = Counter()
-    about = attempts_by_digest(seed)
-    for frame in frames(seed):
-        key = about.get(frame.digest)
-        if key is None:
-            yield f"a {frame.message.mti} was written that was never dispatched"
-            continue
-        written[frame.digest, frame.epoch] += 1
-        requests[frame.digest] += frame.message.mti in _ONCE
-        intents = [i for i in _intents(seed) if (i.payment_id, i.attempt) == key and i.epoch == frame.epoch]
-        if sum(intent.at <= frame.at for intent in intents) < written[frame.digest, frame.epoch]:
-            yield f"a {frame.message.mti} of {key[0]} was written without an intent under epoch {frame.epoch}"
-    yield from (
-        f"the request {digest[:8]} was written {times} times" for digest, times in requests.items() if times > 1
-    )
-
-
-def m7_no_reversal_overtakes_its_original(seed: "Seed") -> Iterator[str]:
-    """The host never sees a request after its reversal."""
-    reversed_before = set()
-    for line in seed.host.journal.lines:
-        if line["what"] != "in":
-            continue
-        if line["mti"][1] == "4" and "original" in line:
-            reversed_before.add((line["original"][4:10], line["original"][10:20]))
-            continue
-        key = line.get("stan"), line.get("transmitted")
-        if line["mti"] in _ONCE and key in reversed_before and key not in seed.host.late:
-            yield f"the request {line['stan']} came after its reversal"
 
 
 def an_answer_is_its_own(seed: "Seed") -> Iterator[str]:
@@ -189,87 +172,33 @@ def an_answer_is_its_own(seed: "Seed") -> Iterator[str]:
             yield f"attempt {key[1]} of {key[0]} has the reference of another answer"
 
 
-def m12_what_is_unsent_was_not_written(seed: "Seed") -> Iterator[str]:
-    """What ended as never sent, by cancelling, expiring or recalling, has no byte on the wire."""
-    on_the_wire = {attempts_by_digest(seed).get(frame.digest) for frame in frames(seed)}
-    for key, attempt in seed.tables.attempts.items():
-        status = seed.tables.payments[key[0]].status
-        if key in on_the_wire and attempt.kind == "request":
-            if attempt.outcome == "unsent":
-                yield f"attempt {key[1]} of {key[0]} is unsent, and was written"
-            elif status in ("cancelled", "expired") and attempt.outcome != "declined":
-                yield f"payment {key[0]} is {status}, and attempt {key[1]} was written"
+def what_staff_stop_stays_stopped(seed: "Seed") -> Iterator[str]:
+    """Once staff were told that no payment is taken any more, none is until they say otherwise (reversals are)."""
+    for intent in intents_of(seed):
+        for since, until in seed.tables.stops:
+            if intent.kind != "reversal" and since < intent.at < (until or float("inf")):
+                yield f"entry {intent.id} was taken at {intent.at:.2f} s, payments were stopped since {since:.2f} s"
 
 
-def m13_no_request_is_written_late(seed: "Seed") -> Iterator[str]:
-    """No byte of a request is handed to the kernel after its payment's time, where all clocks agree."""
-    if any("clock" in fault for fault in seed.world.faults):
-        return
-    about = attempts_by_digest(seed)
-    for frame in frames(seed):
-        key = about.get(frame.digest)
-        if key and frame.message.mti in _ONCE and not frame.excused:
-            late_s = NOON + timedelta(seconds=frame.began) - seed.tables.payments[key[0]].expires_at
-            if late_s > timedelta(milliseconds=1):
-                yield f"a request of {key[0]} was written {late_s.total_seconds():.3f} s after its time"
+def every_command_is_answered(seed: "Seed") -> Iterator[str]:
+    """A command is carried out, refused or given up on; none is left open or running."""
+    for command in seed.tables.commands.values():
+        if command.state in ("open", "running"):
+            yield f"the command {command.id} ({command.verb}) is {command.state}"
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A financial message as it was handed to the kernel."""
-
-    began: float
-    at: float
-    epoch: int
-    digest: str
-    message: Message
-    excused: bool
-
-
-def frames(seed: "Seed") -> list[Frame]:
-    """Return the financial messages that were handed to the kernel, as wholes, in order."""
-    if seed.framed is None:
-        seed.framed = list(_framed(seed))
-    return seed.framed
-
-
-def _framed(seed: "Seed") -> Iterator[Frame]:
-    framings: dict[int, Framing] = {}
-    began: dict[int, float] = {}
-    for handed in seed.network.handed:
-        framing = framings.setdefault(handed.session, FRAMINGS["ascii4"](BANK.max_body))
-        if not framing.incomplete:
-            began[handed.session] = handed.at
-        for body in framing.feed(handed.frame):
-            message = decode(body, BANK)
-            if message.mti[1] != "8":
-                digest = hashlib.sha256(body).hexdigest()
-                yield Frame(began[handed.session], handed.at, handed.epoch, digest, message, handed.excused)
-
-
-def attempts_by_digest(seed: "Seed") -> dict[str, tuple[uuid.UUID, int]]:
-    """Return which attempt each message ever made is of."""
-    events = (event for event in seed.tables.events.values() if event.type == "Dispatched")
-    return {event.data["digest"]: (event.payment_id, event.data["attempt"]) for event in events}
-
-
-def _intents(seed: "Seed") -> list[Row]:
-    return list(seed.tables.intents.values())
-
-
-_ONCE: Final = frozenset({"0100", "0200"})
 
 CHECKS: Final[Sequence[Check]] = (
     i1_one_key_is_one_payment,
     i2_another_body_is_another_payment,
     l1_everything_drains,
     nothing_is_held_for_a_fault_of_ours,
+    m3_an_end_is_the_last_word,
+    a_reversal_keeps_its_originals_date,
+    the_business_date_is_the_hosts,
     q2_a_lane_keeps_its_order,
     f1_no_take_after_the_next_grant,
-    f2_no_byte_of_an_old_epoch,
-    m1_m2_every_write_has_its_own_intent,
-    m7_no_reversal_overtakes_its_original,
     an_answer_is_its_own,
-    m12_what_is_unsent_was_not_written,
-    m13_no_request_is_written_late,
+    what_staff_stop_stays_stopped,
+    every_command_is_answered,
+    *wire.CHECKS,
 )

@@ -88,8 +88,8 @@ class VirtualLoop:
 
         def look() -> None:
             callback = ready()
-            if callback:
-                self._enter(callback)
+            if callback:  # as a handle: what it raises is for the exception handler
+                self._run(asyncio.Handle(callback, (), self._asyncio))
 
         self._world.after(0.0, self._actor, look)
 

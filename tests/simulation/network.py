@@ -23,6 +23,8 @@ class Handed:
     frame: bytes
     #: the process stood still between its check of the lease and the call: F2 excepts it
     excused: bool
+    #: the link's breaker was open
+    spared: bool
 
 
 @dataclass(slots=True)
@@ -51,6 +53,11 @@ class Network:
         self.weather = Weather()
         self.handed: list[Handed] = []
         self.wires: list[Wire] = []
+        #: endpoints that nobody reaches
+        self.down: set[tuple[str, int]] = set()
+        #: sessions that a process began before it had let go of its last
+        self.overlaps: list[int] = []
+        self.is_spared: Callable[[Process], bool] = lambda _: False
 
     def reset_of(self, process: Process) -> None:
         """The kernel resets what a process leaves behind when it ends."""
@@ -67,6 +74,7 @@ class Wire:
     process: Process
     epoch: int
     number: int
+    endpoint: tuple[str, int]
     host_session: Any = None
     dead: bool = False
     closed_by_us: bool = False
@@ -93,7 +101,7 @@ class Wire:
         world, weather = self.network.world, self.network.weather
         if world.chance(weather.corrupts_length):
             world.fault("length corrupted")
-            sent = b"x" + sent[1:]
+            sent = b"\xff" + sent[1:]
         if world.chance(weather.resets):
             world.fault("connection reset")
             self._cut()
@@ -171,7 +179,7 @@ class SimSocket:
 
     def send(self, unwritten: bytearray) -> int:
         wire, world = self._wire, self._wire.network.world
-        weather, excused = wire.network.weather, False
+        weather, excused, spared = wire.network.weather, False, wire.network.is_spared(wire.process)
         if world.now < self._room_from:
             raise BlockingIOError
         if world.chance(weather.pauses_in_send):
@@ -186,7 +194,7 @@ class SimSocket:
             taken = taken[: world.random.randrange(1, len(taken))]
             self._room_from = world.now + world.between(0.01, 3.0)
             self._tell_room()
-        wire.network.handed.append(Handed(world.now, wire.epoch, wire.number, taken, excused))
+        wire.network.handed.append(Handed(world.now, wire.epoch, wire.number, taken, excused, spared))
         wire.to_host(taken)
         return len(taken)
 
@@ -224,12 +232,26 @@ def opener(network: Network, epoch_of: Callable[[Process], int]) -> Any:
         world = network.world
         process = world.acting
         await asyncio.sleep(world.between(0.001, 2 * network.weather.slowest_s))
-        if world.chance(network.weather.refuses):
+        if endpoint in network.down or world.chance(network.weather.refuses):
             world.fault("connection refused")
             raise ConnectionRefusedError
-        wire = Wire(network, process, epoch_of(process), len(network.wires) + 1)
+        if any(wire.process is process and not wire.closed_by_us for wire in network.wires):
+            network.overlaps.append(len(network.wires) + 1)
+        wire = Wire(network, process, epoch_of(process), len(network.wires) + 1, endpoint)
         wire.host_session = network.host.accept(wire)
         network.wires.append(wire)
         return cls(SimSocket(wire), may_write, received, cleared, lost)
 
     return classmethod(open_)
+
+
+def reacher(network: Network) -> Any:
+    """Return what stands in for `Connection.reaches`."""
+
+    async def reaches(endpoint: tuple[str, int], timeout_s: float) -> bool:
+        import asyncio  # noqa: PLC0415  (the loop of the caller)
+
+        await asyncio.sleep(network.world.between(0.001, 2 * network.weather.slowest_s))
+        return endpoint not in network.down and not network.world.chance(network.weather.refuses)
+
+    return staticmethod(reaches)

@@ -8,7 +8,20 @@ from typing import Any, Final
 
 from tests.simulation.queue_model import enqueue
 from tests.simulation.tables import Model, Parameters, Row, Tables
-from transactions import ending, filed, forwarding, journal, missing, recovery, selectors, settling, store, strays
+from transactions import (
+    ending,
+    filed,
+    following,
+    forwarding,
+    journal,
+    missing,
+    recovery,
+    selectors,
+    settling,
+    store,
+    strays,
+)
+from transactions.webhooks import deliveries, forgetting
 
 #: the highest STAN; a seed may begin just below it (M10)
 HIGHEST_STAN: Final = 999_999
@@ -60,6 +73,7 @@ def _append(t: Tables, p: Parameters) -> Sequence[Row]:
             continue
         ended_at = row.ended_at or change.pop("ended_at")
         change |= {"head": _bytes(change["head"]), "updated_at": _time(change.pop("at")), "ended_at": ended_at}
+        change["voided_by"] = uuid.UUID(change["voided_by"]) if change["voided_by"] else None
         t.payments[payment_id] = row.changed(**change)
         won.add(payment_id)
     for event in json.loads(p["events"]):
@@ -97,7 +111,8 @@ def _is_open(attempt: Row) -> bool:
 
 
 def _payments(t: Tables, p: Parameters) -> Sequence[Row]:
-    return [t.payments[payment_id] for payment_id in sorted(set(p["ids"])) if payment_id in t.payments]
+    found = [t.payments[payment_id] for payment_id in sorted(set(p["ids"])) if payment_id in t.payments]
+    return [row.changed(is_told=False) for row in found]
 
 
 def _attempts(t: Tables, p: Parameters) -> Sequence[Row]:
@@ -108,6 +123,14 @@ def _attempts(t: Tables, p: Parameters) -> Sequence[Row]:
 def _by_key(t: Tables, p: Parameters) -> Sequence[Row]:
     payment_id = t.keys.get((p["merchant_id"], p["idempotency_key"]))
     return [t.payments[payment_id]] if payment_id else []
+
+
+def _reserved(t: Tables, p: Parameters) -> Sequence[Row]:
+    sums: dict[str, int] = {}
+    for row in t.payments.values():
+        if row.original and row.original["payment_id"] == str(p["id"]) and row.ended_at is None:
+            sums[row.operation] = sums.get(row.operation, 0) + row.amount
+    return [Row(operation=operation, amount=amount) for operation, amount in sums.items()]
 
 
 def _claim_filed(t: Tables, p: Parameters) -> Sequence[Row]:
@@ -151,7 +174,7 @@ def _unfinished(t: Tables, p: Parameters) -> Sequence[Row]:
     states = {entry.state for entry in t.entries.values()}
     unsettled = any(not frame.failed for frame in t.inbound.values())
     ready, dispatched = (["bank"] if state in states else [] for state in ("ready", "dispatched"))
-    return [Row(unsettled=unsettled, ready=ready, dispatched=dispatched)]
+    return [Row(unsettled=unsettled, undelivered=False, ready=ready, dispatched=dispatched)]
 
 
 def _open_payments(t: Tables, p: Parameters) -> Sequence[Row]:
@@ -167,7 +190,7 @@ def _undone_by_nobody(t: Tables, p: Parameters) -> Sequence[Row]:
 
 
 def _nothing(t: Tables, p: Parameters) -> Sequence[Row]:
-    """The journal's rows and the ping to waiting clients decide nothing."""
+    """The journal's rows and the ping to waiting clients decide nothing; no merchant here has a webhook endpoint."""
     return []
 
 
@@ -193,6 +216,7 @@ _STATEMENTS: Final[dict[str, Model]] = {
     store._PAYMENTS: _payments,
     store._ATTEMPTS: _attempts,
     selectors._BY_KEY: _by_key,
+    following._RESERVED: _reserved,
     filed._CLAIM: _claim_filed,
     settling._DONE: _done,
     settling._SET_ASIDE: _set_aside,
@@ -203,4 +227,6 @@ _STATEMENTS: Final[dict[str, Model]] = {
     missing._UNDONE_BY_NOBODY: _undone_by_nobody,
     journal._INSERT: _nothing,
     ending._NOTIFY: _nothing,
+    deliveries._GIVE_UP: _nothing,
+    forgetting._FORGET: _nothing,
 }

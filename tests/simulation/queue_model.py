@@ -29,6 +29,7 @@ _NEW: Final = {
     "takes": 0,
     "unsent_tries": 0,
     "suspicions": 0,
+    "suspected_at": None,
     "taken_at": None,
     "held_reason": None,
 }
@@ -94,7 +95,7 @@ def _ready(t: Tables, entries: Iterable[Row]) -> list[Row]:
 
 
 def _claim(t: Tables, p: Parameters) -> Sequence[Row]:
-    ready = (entry for entry in _where(t, state="ready", link=p["link"]) if entry.id >= p["low"])
+    ready = (e for e in _where(t, state="ready", link=p["link"]) if e.id >= p["low"] and e.priority >= p["lowest"])
     return _ready(t, _in_order(ready)[: p["limit"]])
 
 
@@ -103,8 +104,18 @@ def _claim_one(t: Tables, p: Parameters) -> Sequence[Row]:
 
 
 def _suspect(t: Tables, p: Parameters) -> Sequence[Row]:
-    next_one = _in_order(_where(t, state="ready", link=p["link"]))[:1]
-    return _change(t, next_one, lambda entry: {"suspicions": entry.suspicions + 1})
+    next_one = _in_order(e for e in _where(t, state="ready", link=p["link"]) if e.priority >= p["lowest"])[:1]
+    marked: list[Row] = []
+    for entry in next_one:
+        since = entry.suspected_at
+        counts = not (entry.suspicions and since and t.now() - p["age"] <= since <= t.now())
+        new = {"suspicions": entry.suspicions + counts, "suspected_at": t.now() if counts else since}
+        marked += [row.changed(counts=counts) for row in _change(t, [entry], lambda _, new=new: new)]  # type: ignore[misc]
+    return marked
+
+
+def _blame(t: Tables, p: Parameters) -> Sequence[Row]:
+    return _change(t, _where(t, state="ready", id=p["id"]), lambda _: {"suspected_at": None})
 
 
 def _trust(t: Tables, p: Parameters) -> Sequence[Row]:
@@ -132,7 +143,8 @@ def _take(t: Tables, p: Parameters) -> Sequence[Row]:
         return []
     now = t.now()
     dispatched = _where(t, state="dispatched", link=p["link"], frame_version=p["version"])
-    fitting = [e for e in dispatched if e.id >= p["low"] and not _is_over(e.expires_at, now)]
+    wanted = [e for e in dispatched if e.id >= p["low"] and e.priority >= p["lowest"]]
+    fitting = [e for e in wanted if not _is_over(e.expires_at, now)]
     taken = _change(
         t,
         _in_order(fitting)[: p["limit"]],
@@ -226,19 +238,21 @@ def _owe_beside(t: Tables, p: Parameters) -> Sequence[Row]:
 
 
 def _wait(t: Tables, p: Parameters) -> Sequence[Row]:
-    times = dict(zip(p["ids"], p["times"], strict=True))
-    waiting = [entry for entry in _where(t, state=p["state"]) if entry.id in times]
+    delays = dict(zip(p["ids"], p["delays"], strict=True))
+    waiting = [entry for entry in _where(t, state=p["state"]) if entry.id in delays]
     cleared = {"frame": None, "match_key": None, "taken_at": None, "suspicions": 0}
 
     def later(entry: Row) -> dict[str, Any]:
-        not_before = times[entry.id] and min(times[entry.id], t.now() + p["longest"])
-        return {**cleared, "state": "waiting" if not_before else "ready", "not_before": not_before}
+        delay = delays[entry.id]
+        if delay is None:
+            return {**cleared, "state": "ready", "not_before": None}
+        return {**cleared, "state": "waiting", "not_before": t.now() + min(delay, p["longest"])}
 
     return _change(t, waiting, later)
 
 
 def _wake(t: Tables, p: Parameters) -> Sequence[Row]:
-    due = [entry for entry in _where(t, state="waiting") if entry.not_before <= t.now()]
+    due = [entry for entry in _where(t, state="waiting") if not t.now() < entry.not_before <= t.now() + p["longest"]]
     due.sort(key=lambda entry: (entry.not_before, entry.id))
     return _change(t, due[: p["limit"]], lambda _: {"state": "ready", "not_before": None})
 
@@ -266,9 +280,14 @@ def _lock(statement: str, parameters: Parameters) -> Model | None:
     if "payment_id" in parameters:
         return lambda t, p: _by_id(_where(t, payment_id=p["payment_id"]), p)
     if "link" in parameters:
-        known = parameters["version"]
+        known, lowest = parameters["version"], parameters["lowest"]
         return lambda t, p: _by_id(
-            [e for e in _where(t, state="dispatched", link=p["link"]) if known is None or e.frame_version != known], p
+            [
+                e
+                for e in _where(t, state="dispatched", link=p["link"])
+                if known is None or e.frame_version != known or e.priority < lowest
+            ],
+            p,
         )
     return lambda t, p: _by_id(
         [e for e in t.entries.values() if e.state in _NOT_TAKEN and _is_over(e.expires_at, t.now())], p
@@ -289,6 +308,7 @@ _STATEMENTS: Final[dict[str, Model]] = {
     sql.CLAIM: _claim,
     sql.CLAIM_ONE: _claim_one,
     sql.SUSPECT: _suspect,
+    sql.BLAME: _blame,
     sql.TRUST: _trust,
     sql.AHEAD: _ahead,
     sql.DISPATCH: _dispatch,

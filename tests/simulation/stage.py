@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final, TypeAlias
 from unittest.mock import patch
@@ -226,10 +227,9 @@ class _LeaseConnection:
 
 
 def _put_clocks(put: Put) -> None:
-    from django.utils import timezone  # noqa: PLC0415
-
-    from processor import filing, holder, lease, session  # noqa: PLC0415
+    from processor import holder, lease, session  # noqa: PLC0415
     from processor.link.events import Moment  # noqa: PLC0415
+    from queueing import clock as database_clock  # noqa: PLC0415
     from queueing import queue  # noqa: PLC0415
 
     def now(*_: Any) -> Any:
@@ -239,10 +239,11 @@ def _put_clocks(put: Put) -> None:
         return Stage.current.world.boottime()
 
     clock = SimpleNamespace(monotonic=lambda: Stage.current.world.now)
-    put(timezone, "now", now)
-    put(filing, "_utc", now)
+    for name in ("now", "estimate"):
+        put(database_clock, name, now)
+    put(database_clock, "process_age", lambda: timedelta(seconds=Stage.current.world.age()))
+    put(lease, "saw", lambda *_: None)
     put(session, "_now", lambda: Moment(Stage.current.world.now, now()))
-    put(session, "datetime", SimpleNamespace(now=now))
     put(session, "time", clock)
     put(holder, "time", clock)
     put(queue, "time", clock)
@@ -250,10 +251,10 @@ def _put_clocks(put: Put) -> None:
 
 
 def _put_the_rest(put: Put) -> None:
-    from processor import holder, lease, links  # noqa: PLC0415
+    from processor import holder, lease, links, routing, watching  # noqa: PLC0415
     from processor.keys.store import LinkKeys  # noqa: PLC0415
     from queueing import doorbell  # noqa: PLC0415
-    from transactions import forwarding, missing, services, settling  # noqa: PLC0415
+    from transactions import accepting, forwarding, missing, settling  # noqa: PLC0415
 
     def roll() -> float:
         return Stage.current.world.random.random()
@@ -266,9 +267,11 @@ def _put_the_rest(put: Put) -> None:
     for module in (forwarding, settling):
         put(module, "keys_of", lambda _: keys)
     put(doorbell, "_doorbell", bell)
-    put(services, "is_full", lambda *_: False)
+    put(watching, "files_in_use", lambda: 0.1)
+    put(accepting, "is_full", lambda *_: False)
     put(lease, "holder_name", lambda: Stage.current.world.acting.name)
-    put(links, "_remembered", Forgetful())
+    for module in (links, routing):
+        put(module, "_remembered", Forgetful())
     put(links, "_remembered_live", Forgetful())
     put(missing, "_looked_up_to", missing._FIRST)
     put(forwarding, "_alone", OfProcess("alone"))

@@ -4,6 +4,7 @@ Owns the rows and the way a statement of ours finds the function that stands for
 model knows is an error: nothing is passed over in silence.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import SimpleNamespace
@@ -24,9 +25,23 @@ class Row(SimpleNamespace):
 Parameters = Mapping[str, Any]
 Model = Callable[["Tables", Any], Sequence[Row]]
 _TOO_COMMON: Final = frozenset(
-    {"_look_at_lease", "_renew", "_config", "_live", "_ahead", "_unfinished", "_draw_stans", "_payments", "_attempts"}
+    {
+        "_look_at_lease",
+        "_renew",
+        "_config",
+        "_live",
+        "_ahead",
+        "_unfinished",
+        "_draw_stans",
+        "_payments",
+        "_attempts",
+        "_business_date",
+        "_claim_command",
+    }
 )
-_KINDS: Final = ("entries", "lanes", "payments", "keys", "events", "attempts", "inbound", "intents", "grants", "one")
+_KINDS: Final = (
+    *("entries", "lanes", "payments", "keys", "events", "attempts", "inbound", "intents", "grants", "one", "commands"),
+)
 
 
 class Tables:
@@ -49,11 +64,17 @@ class Tables:
         self.grants: dict[int, float] = {}
         #: every take that committed: what may be on the wire
         self.intents: dict[int, Row] = {}
+        #: what staff asked of the link's holder
+        self.commands: dict[int, Row] = {}
+        #: from when until when staff had stopped payments, as they were told
+        self.stops: list[tuple[float, float | None]] = []
         #: lease, link and status: one row each
         self.one: dict[str, Row] = {}
         self.statements: dict[str, Model] = {}
         #: for statements that are put together as they are run
         self.otherwise: list[Callable[[str, Parameters], Model | None]] = []
+        #: what is worth counting, though nothing injected it
+        self.seen: Counter[str] = Counter()
         #: what no statement should have met
         self.problems: list[str] = []
         self._sequences: dict[str, int] = {}

@@ -15,10 +15,16 @@ from typing import Final
 
 NOON: Final = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 _DEEPEST: Final = 8
+#: many times what a seed takes
+_MOST_STEPS: Final = 400_000
 
 
 class Died(BaseException):
     """The process was killed while it waited."""
+
+
+class Endless(BaseException):
+    """The seed goes in circles."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +33,7 @@ class Process:
 
     name: str
     boot_s: float = 0.0
+    started: float = 0.0
     alive: bool = True
     paused_until: float = 0.0
     #: what the wall clock is wrong by
@@ -79,6 +86,10 @@ class World:
     def boottime(self) -> float:
         """CLOCK_BOOTTIME of the acting process's machine."""
         return self.now + (self.current.process.boot_s if self.current else 0.0)
+
+    def age(self) -> float:
+        """Seconds that the acting process has lived."""
+        return self.now - self.acting.started
 
     @property
     def acting(self) -> Process:
@@ -148,6 +159,8 @@ class World:
                 return
         self.now = max(self.now, when)
         self.steps += 1
+        if self.steps > _MOST_STEPS:
+            raise Endless
         before, self.current = self.current, actor
         try:
             action()

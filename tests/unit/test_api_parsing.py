@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ParseError
 
 from tests.builders import PAN
-from transactions.api.openapi import EXAMPLES
+from transactions.api.checking import Unacceptable, looks_like_card
+from transactions.api.examples import EXAMPLES
 from transactions.api.rendering import parse_json
-from transactions.api.serializers import Unacceptable, looks_like_card, parse_payment
+from transactions.api.serializers import parse_payment
 
 PURCHASE: dict[str, Any] = {"operation": "purchase", "amount": 100, "currency": "IDR", "card": {"pan": PAN}}
 

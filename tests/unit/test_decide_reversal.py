@@ -64,6 +64,60 @@ class TestM7AnOriginalTheHostDoesNotHave:
         assert after(state, decided(2, Verdict.NOT_FOUND, "25")).status is Status.REVERSED
 
 
+class TestM7AnOriginalTheHostApprovedAndDoesNotHave:
+    """What was approved was known: "not found" contradicts it, and moves a person, never the payment's end."""
+
+    NOTED = (*REVERSING, e.AnswerNoted(1, "00", approval=True))
+    ASKED_AGAIN = (*NOTED, e.Unaccepted(2, ReasonCode.REVERSAL_DECLINED, NOON, "25"), reversal_dispatched(repeat=1))
+
+    def test_the_host_is_asked_once_more(self) -> None:
+        (event,) = decide(payment(*self.NOTED), decided(2, Verdict.NOT_FOUND, "25"))
+
+        assert isinstance(event, e.Unaccepted)
+        assert evolve(payment(*self.NOTED), event).status is Status.REVERSING
+
+    def test_a_host_that_stays_with_it_is_a_persons_to_ask(self) -> None:
+        state = after(payment(*self.ASKED_AGAIN), decided(2, Verdict.NOT_FOUND, "25"))
+
+        assert (state.status, state.reason) == (Status.ON_HOLD, ReasonCode.APPROVED_THEN_NOT_FOUND)
+        assert [attempt.number for attempt in state.undoing] == [1]
+        assert after(state, c.Retry("the bank found it")).status is Status.REVERSING
+        assert after(state, c.Resolve(1, Status.APPROVED, "letter")).status is Status.APPROVED
+
+    def test_a_host_that_finds_it_on_the_repeat_has_undone_it(self) -> None:
+        assert after(payment(*self.ASKED_AGAIN), decided(2, Verdict.APPROVED)).status is Status.REVERSED
+
+    def test_silence_in_between_does_not_forget_what_it_said(self) -> None:
+        state = payment(
+            *self.ASKED_AGAIN, e.Unaccepted(2, ReasonCode.HOST_TIMEOUT, NOON), reversal_dispatched(repeat=2)
+        )
+
+        assert after(state, decided(2, Verdict.NOT_FOUND, "25")).status is Status.ON_HOLD
+
+    def test_one_that_was_told_in_time_and_did_not_count_is_no_less_known(self) -> None:
+        partly = e.ReversalRequired(1, ReasonCode.PARTIAL_APPROVAL, "10", approval=True)
+        state = payment(dispatched(), partly, reversal_dispatched())
+
+        (event,) = decide(state, decided(2, Verdict.NOT_FOUND, "25"))
+
+        assert isinstance(event, e.Unaccepted)
+
+    def test_an_approval_that_comes_after_the_end_is_asked_about_once(self) -> None:
+        unknown = (*REVERSING, e.Reversed(1, 2, "25"))
+        state = after(payment(*unknown), late(1))
+
+        state = after(evolve(state, reversal_dispatched(repeat=1)), decided(2, Verdict.NOT_FOUND, "25"))
+
+        assert state.status is Status.REVERSED
+        assert [attempt.number for attempt in state.undoing] == [1]
+
+    @pytest.mark.parametrize("code", ["51", "68"])
+    def test_a_late_answer_that_tells_of_no_approval_leaves_it_final(self, code: str) -> None:
+        state = after(payment(*REVERSING), late(1, Verdict.DECLINED, code))
+
+        assert after(state, decided(2, Verdict.NOT_FOUND, "25")).status is Status.REVERSED
+
+
 def test_an_unanswered_reversal_is_repeated() -> None:
     (event,) = decide(payment(*REVERSING), c.RecordSilence(2, ReasonCode.HOST_TIMEOUT, NOON))
 
@@ -113,7 +167,7 @@ def test_a_reversal_needs_something_to_undo() -> None:
 
 class TestM6UnwantedApprovals:
     def test_a_late_approval_while_it_is_being_undone_changes_nothing(self) -> None:
-        assert decide(payment(*REVERSING), late(1)) == (e.AnswerNoted(1, "00"),)
+        assert decide(payment(*REVERSING), late(1)) == (e.AnswerNoted(1, "00", approval=True),)
 
     def test_one_after_it_was_undone_is_undone_again(self) -> None:
         (event,) = decide(payment(*REVERSED), late(1))

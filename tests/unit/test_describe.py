@@ -7,8 +7,9 @@ import pytest
 import structlog
 
 from config.logs import configure
-from processor.codec.describe import describe, describe_message, describe_mti, mask_text, masked_fields
+from processor.codec.describe import describe, describe_message, describe_mti, masked_fields
 from processor.codec.message import Message
+from staff.masking import mask_text
 from tests.builders import BANK, PAN, request_fields
 
 

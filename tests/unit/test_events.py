@@ -24,7 +24,7 @@ EVERY_EVENT: tuple[e.Event, ...] = (
     reversal_required(),
     e.Unaccepted(2, ReasonCode.HOST_TIMEOUT, NOON),
     e.Reversed(1, 2, "00"),
-    e.AnswerNoted(1, "00"),
+    e.AnswerNoted(1, "00", approval=True),
     e.Held(ReasonCode.CANNOT_BE_ENCODED),
     e.RetryRequested("why"),
     e.Resolved(1, Status.REVERSED, "letter of the bank"),

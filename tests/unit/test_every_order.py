@@ -67,6 +67,8 @@ class Story:
     postponed: list[Filed] = field(default_factory=list)
     #: attempts that the host said it approved, whenever it did
     approved: set[int] = field(default_factory=set)
+    #: those of them that we had judged before the frame that is judged now
+    known: set[int] = field(default_factory=set)
     frames: int = 0
 
     # What can happen
@@ -149,12 +151,15 @@ class Story:
             taken_at=NOON,
             taken_epoch=1,
             body=None,
+            sealed=None,
             message=Message(f"{asked.mti[:2]}{int(asked.mti[2]) + 1}0", fields) if code else None,
         )
         if code in ("00", "10") and asked.kind is MessageKind.REQUEST:
             self.approved.add(number)
+        before = len(self.events)
         self._judge([frame, *self.postponed])
         self._check()
+        self._check_m7(self.events[before:])
 
     def _judge(self, frames: list[Filed]) -> None:
         before = Loaded(self.state, b"", None, NOON)
@@ -198,6 +203,12 @@ class Story:
             assert self.state.status is Status.APPROVED
             assert self.attempt(self.state.accepted_attempt or 0).undoing is Undoing.NONE
 
+    def _check_m7(self, new: list[e.Event]) -> None:
+        """What the host told us it approved is not gone because the host does not find it."""
+        ended = {event.attempt for event in new if isinstance(event, e.Reversed) and event.response_code == "25"}
+        assert not ended & self.known, "a host that approved was believed that it never had it"
+        self.known = self.approved - {frame.attempt for frame in self.postponed}
+
     def _check_m6(self) -> None:
         """Whatever else the host approved is being undone or was."""
         waiting = {frame.attempt for frame in self.postponed}
@@ -233,6 +244,15 @@ happenings = st.lists(
 @example([("send", "", 0), ("silence", "taken_over", 0), ("send", "", 0), ("answer", "25", 0), ("late", "00", 0)])
 @example([("send", "", 0), ("late", "00", 0), ("silence", "timeout", 0), ("send", "", 0), ("silence", "timeout", 0)])
 @example([("send", "", 0), ("answer", "91", 0), ("late", "00", 0), ("send", "", 0), ("answer", "12", 0)])
+@example([("send", "", 0), ("silence", "timeout", 0), ("late", "00", 0), ("send", "", 0), ("answer", "25", 0)])
+@example([("send", "", 0), ("late", "00", 0), ("silence", "timeout", 0), ("send", "", 0), ("answer", "25", 0)])
+@example(
+    [
+        *[("send", "", 0), ("silence", "timeout", 0), ("send", "", 0), ("late", "10", 0), ("answer", "25", 0)],
+        *[("send", "", 0), ("answer", "91", 0), ("send", "", 0), ("answer", "25", 0), ("send", "", 0)],
+        *[("answer", "25", 0), ("late", "00", 0)],
+    ]
+)
 def test_whatever_the_order_it_ends_right(happened: list[Happening]) -> None:
     told = story()
 

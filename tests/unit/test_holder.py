@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.db import OperationalError
 
 from processor.holder import Holder
+from processor.link.wishes import Wish
 
 
 def test_a_configuration_that_cannot_be_read_is_read_again() -> None:
@@ -18,7 +19,7 @@ def test_a_configuration_that_cannot_be_read_is_read_again() -> None:
             raise answer
         return answer
 
-    holder = Holder("bank", cast("Any", None), cast("Any", None), read_config, drain_s=0)
+    holder = Holder("bank", cast("Any", None), cast("Any", None), read_config, drain_s=0, wish=Wish())
 
     assert asyncio.run(holder._load_config()) == read
     assert not answers

@@ -257,3 +257,16 @@ class TestWhatAnAnswerMeans:
         message = decode(encode(answered(code, mti="1210"), dialect), dialect)
 
         assert read_answer(message, attempt(mti="1200"), instruction(), dialect, []).verdict is verdict
+
+    @pytest.mark.parametrize(("code", "approves"), [("00", True), ("10", True), ("51", False), ("68", False)])
+    @pytest.mark.parametrize("name", ["bank-ascii87", "iso93-ascii"])
+    def test_what_does_not_count_may_tell_of_an_approval_all_the_same(
+        self, name: str, code: str, *, approves: bool
+    ) -> None:
+        dialect = DIALECTS[name]
+        mti = dialect.mti["request"]
+        message = answered(dialect.write_code(code), mti=f"{mti[:2]}10", f4="000000000999")
+
+        answer = read_answer(message, attempt(mti=mti), instruction(), dialect, [])
+
+        assert (answer.verdict is Verdict.APPROVED, answer.approves) == (False, approves)

@@ -84,6 +84,12 @@ class TestComingUp:
         assert not machine.tick(moment(9.9))
         assert of(ev.Close, machine.tick(moment(10))) == [ev.Close(ev.Cause.SIGN_ON_TIMEOUT)]
 
+    def test_a_slow_host_is_given_the_links_own_time_to_sign_on(self) -> None:
+        machine, _ = connected(sign_on_timeout_s=25)
+
+        assert not machine.tick(moment(24.9))
+        assert of(ev.Close, machine.tick(moment(25))) == [ev.Close(ev.Cause.SIGN_ON_TIMEOUT)]
+
     def test_without_a_stan_nothing_is_invented(self) -> None:
         with pytest.raises(LocalProtocolError):
             Machine(profile()).connected(moment())
@@ -162,7 +168,7 @@ class TestCarrying:
         events = machine.receive(answer_for(102) + answer_for(101), moment(0.5))
 
         assert [event.message.token for event in of(ev.Answered, events)] == ["entry-102", "entry-101"]
-        assert machine.in_flight == 0
+        assert len(machine.window) == 0
 
     def test_an_answer_may_come_byte_by_byte(self) -> None:
         machine = up()
@@ -189,7 +195,7 @@ class TestCarrying:
         events = machine.receive(frame("0210", {**request_fields(101), 7: "1120120001", 39: "00"}), moment())
 
         assert [type(event) for event in events] == [ev.Stray]
-        assert machine.in_flight == 1
+        assert len(machine.window) == 1
 
     def test_silence_is_declared_at_the_deadline_and_not_before(self) -> None:
         machine = up(echo_interval_s=100)
@@ -301,7 +307,7 @@ class TestLeaving:
 
         sign_on = written(machine.connected(moment(9)))[0]
 
-        assert machine.in_flight == 0
+        assert len(machine.window) == 0
         assert of(ev.Close, machine.receive(answer_to(sign_on), moment(9))) == []
 
 
@@ -325,3 +331,45 @@ def test_two_machines_understand_each_other_in_every_framing(name: str) -> None:
     returned = list(ours.feed(theirs.answer(received[0])))
 
     assert received == returned == [body]
+
+
+class TestWhatAPersonAsks:
+    def test_its_answer_comes_with_the_token_and_moves_nothing(self) -> None:
+        machine, token = up(), object()
+
+        (asked,) = written(machine.ask("sign_on", token, moment(1)))
+        events = machine.receive(answer_to(asked, "05"), moment(3))
+
+        (replied,) = of(ev.Replied, events)
+        assert (replied.token, replied.elapsed_s) == (token, 2)
+        assert machine.state is State.UP
+        assert not of(ev.Close, events)
+
+    def test_an_echo_is_one_whoever_asked_for_it(self) -> None:
+        machine, token = up(), object()
+
+        (asked,) = written(machine.ask("echo", token, moment(1)))
+        events = machine.receive(answer_to(asked, "05"), moment(2))
+
+        assert of(ev.Replied, events)
+        assert of(ev.Close, events) == [ev.Close(ev.Cause.ECHO_REFUSED)]
+
+    def test_without_an_answer_the_person_hears_so_and_the_link_stays_up(self) -> None:
+        machine, token = up(echo_interval_s=1000, echo_timeout_s=10), object()
+        machine.ask("sign_on", token, moment(1))
+
+        events = machine.tick(moment(12))
+
+        assert of(ev.Replied, events) == [ev.Replied(token, None, 0.0)]
+        assert machine.state is State.UP
+
+    def test_a_connection_that_is_lost_answers_nobody(self) -> None:
+        machine, token = up(), object()
+        machine.ask("sign_on", token, moment(1))
+
+        assert of(ev.Replied, machine.disconnected()) == [ev.Replied(token, None, 0.0)]
+
+    def test_nothing_is_asked_of_a_host_that_is_not_up(self) -> None:
+        machine, _ = connected()
+        with pytest.raises(LocalProtocolError):
+            machine.ask("echo", object(), moment())

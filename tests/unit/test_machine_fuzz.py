@@ -176,7 +176,7 @@ def test_an_unreadable_body_is_one_stray_and_stops_no_sibling(state: State) -> N
     def check(link: tuple[Dialect, str], garbage: bytes) -> None:
         session = session_in(state, *link)
         assume(not readable(garbage, session.dialect))
-        awaited = session.machine.in_flight
+        awaited = len(session.machine.window)
 
         events = session.receive(b"".join(map(session.host.frame, (garbage, *map(session.answer, (101, 102, 103))))))
 
@@ -186,7 +186,7 @@ def test_an_unreadable_body_is_one_stray_and_stops_no_sibling(state: State) -> N
         first, *others = events
         assert first == ev.Stray(garbage, None)
         assert sum(isinstance(event, ev.Answered) for event in others) == awaited
-        assert not session.machine.in_flight
+        assert not session.machine.window
 
     check()
 
@@ -195,7 +195,7 @@ def test_an_unreadable_body_is_one_stray_and_stops_no_sibling(state: State) -> N
 @every_state
 def test_broken_framing_closes_and_silences_what_is_in_flight(state: State, dialect: Dialect, framing: str) -> None:
     session = session_in(state, dialect, framing)
-    awaited = session.machine.in_flight_messages
+    awaited = session.machine.window.messages
 
     # Longer than any body may be, or no length at all: whatever the framing, this is none.
     events = session.receive(b"\xff\xff\xff\xff\xff\xff")

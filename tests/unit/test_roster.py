@@ -37,10 +37,10 @@ def test_the_first_is_looked_for_after_a_while_and_gets_the_next_turn_when_it_is
     assert roster.wants_to_look(160)
 
     roster.looked(160, is_there=True)
-    assert roster.is_going_back
+    assert roster.is_moving
     assert not roster.ended(came_up=True)
 
-    assert (roster.turn, roster.is_going_back) == (0, False)
+    assert (roster.turn, roster.is_moving) == (0, False)
 
 
 def test_a_first_host_that_is_not_there_is_looked_for_ever_less_often() -> None:

@@ -35,6 +35,13 @@ def reversal_of(original: Message, stan: int = 202, mti: str = "0420") -> Messag
     return Message(mti, fields)
 
 
+def follow_up(original: Message, mti: str, stan: int, amount: str = "000000010000", **fields: str) -> Message:
+    """What names an earlier message: 0220 a capture, 0400 a void, 0200 with 200000 a refund."""
+    given = {int(name.removeprefix("f")): value for name, value in fields.items()}
+    named = {90: f"{original.mti}{original.fields[11]}{original.fields[7]}" + "0" * 22}
+    return Message(mti, {**original.fields, 4: amount, 11: f"{stan:06d}", **named, **given})
+
+
 def code(switch: Switch, desk: Desk, message: Message) -> str:
     answer = switch.handle(message, desk).answer
     assert answer is not None
@@ -163,3 +170,59 @@ def test_its_books_hold_no_card_number(tmp_path: Path) -> None:
         Switch(BANK, books).handle(request(), Desk(signed_on=True))
 
     assert PAN not in (tmp_path / "books.jsonl").read_text()
+
+
+class TestWhatFollowsAPayment:
+    def test_an_authorisation_holds_and_its_capture_takes_of_that(self) -> None:
+        switch, desk = bank()
+        before = switch.books.balance("card-1111")
+        authorised = Message("0100", request().fields)
+        assert code(switch, desk, authorised) == "00"
+
+        assert code(switch, desk, follow_up(authorised, "0220", 102, "000000004000")) == "00"
+        assert switch.books.balance("card-1111") == before - 10000
+        assert code(switch, desk, follow_up(authorised, "0220", 103, "000000007000")) == "00"
+        assert switch.books.balance("card-1111") == before - 11000
+
+    def test_a_refund_gives_back_what_was_paid_and_no_more(self) -> None:
+        switch, desk = bank()
+        before = switch.books.balance("card-1111")
+        paid = request()
+        assert code(switch, desk, paid) == "00"
+        refunds = [follow_up(paid, "0200", stan, "000000006000", f3="200000") for stan in (102, 103)]
+
+        assert [code(switch, desk, refund) for refund in refunds] == ["00", "13"]
+        assert switch.books.balance("card-1111") == before - 4000
+        assert code(switch, desk, reversal_of(refunds[0])) == "00"
+        assert switch.books.balance("card-1111") == before - 10000
+
+    def test_a_void_undoes_the_whole_once_and_is_known_when_it_is_repeated(self) -> None:
+        switch, desk = bank()
+        before = switch.books.balance("card-1111")
+        paid = request()
+        assert code(switch, desk, paid) == "00"
+
+        assert code(switch, desk, follow_up(paid, "0400", 102)) == "00"
+        assert code(switch, desk, follow_up(paid, "0401", 102)) == "94"
+        assert code(switch, desk, follow_up(paid, "0400", 103)) == "25"
+        assert switch.books.balance("card-1111") == before
+
+    def test_what_was_captured_is_not_voided_and_a_refusal_stays_one(self) -> None:
+        switch, desk = bank()
+        authorised = Message("0100", request().fields)
+        code(switch, desk, authorised)
+        code(switch, desk, follow_up(authorised, "0220", 102))
+
+        assert code(switch, desk, follow_up(authorised, "0400", 103)) == "12"
+        assert code(switch, desk, follow_up(authorised, "0401", 103)) == "12"
+
+    def test_what_follows_survives_a_restart(self, tmp_path: Path) -> None:
+        paid = request()
+        with Books.kept_in(tmp_path / "books") as books:
+            switch = Switch(BANK, books)
+            desk = Desk(signed_on=True)
+            code(switch, desk, paid)
+            code(switch, desk, follow_up(paid, "0200", 102, "000000010000", f3="200000"))
+        with Books.kept_in(tmp_path / "books") as books:
+            switch = Switch(BANK, books)
+            assert code(switch, Desk(signed_on=True), follow_up(paid, "0200", 103, "000000000001", f3="200000")) == "13"

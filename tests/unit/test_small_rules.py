@@ -1,5 +1,7 @@
 """Rules of a few lines: retry, reconnecting, matching, the rate of a key, money."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from processor.link.matching import match_key
 from queueing.retry import Failure, RetryPolicy, decide_retry
 from tests.builders import BANK, request_fields
 from transactions.api.throttle import Bucket
-from transactions.domain.money import Money, is_currency, letters_of, numeric_code
+from transactions.domain.money import MAX_AMOUNT, Money, exponent, is_currency, letters_of, numeric_code
 
 rolls = st.floats(0, 1, exclude_max=True)
 
@@ -79,10 +81,30 @@ def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
 
 @pytest.mark.parametrize(
     ("money", "written"),
-    [(Money(123456, "IDR"), "IDR 1,234.56"), (Money(5, "JPY"), "JPY 5"), (Money(1234567, "KWD"), "KWD 1,234.567")],
+    [
+        (Money(123456, "IDR"), "IDR 1,234.56"),
+        (Money(5, "JPY"), "JPY 5"),
+        (Money(1234567, "KWD"), "KWD 1,234.567"),
+        (Money(-150, "IDR"), "IDR -1.50"),
+    ],
 )
 def test_an_amount_is_written_in_its_currencys_form(money: Money, written: str) -> None:
     assert str(money) == written
+
+
+@given(st.integers(-MAX_AMOUNT, MAX_AMOUNT), st.sampled_from(["IDR", "JPY", "KWD", "CLF"]))
+def test_an_amount_can_be_read_back_from_what_is_written_whatever_its_sign(amount_minor: int, currency: str) -> None:
+    letters, written = str(Money(amount_minor, currency)).split(" ")
+
+    assert (letters, Decimal(written.replace(",", ""))) == (currency, Decimal(amount_minor).scaleb(-exponent(currency)))
+    assert str(Money(-amount_minor, currency)) == f"{letters} {flipped(written)}"
+
+
+def flipped(written: str) -> str:
+    """The same amount on the other side of zero, which has one side."""
+    if not written.strip("0."):
+        return written
+    return written.removeprefix("-") if written.startswith("-") else f"-{written}"
 
 
 def test_currencies_are_those_of_iso_4217() -> None:

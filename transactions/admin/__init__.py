@@ -1,5 +1,5 @@
-"""The back office: payments with their story, merchants, keys, staff. Every action calls a service."""
+"""The back office: payments with their story, merchants, keys, webhooks. Every action calls a service."""
 
-from transactions.admin import merchants, payments, staff
+from transactions.admin import merchants, payments, reconciliation, replays, routes, webhooks
 
-__all__ = ["merchants", "payments", "staff"]
+__all__ = ["merchants", "payments", "reconciliation", "replays", "routes", "webhooks"]

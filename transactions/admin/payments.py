@@ -1,94 +1,76 @@
 """Payments: finding one, reading its story, and the few things staff may do about it, each with a reason."""
 
-import re
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from functools import reduce
+from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from unfold.admin import ModelAdmin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextareaWidget
 
-from processor import links
+from processor import links, revealing
 from processor.codec.dialects import DIALECTS
 from processor.models import Message
-from queueing.models import QueueEntry
-from transactions import services
-from transactions.admin import words
+from transactions import actions, finding, selectors
+from transactions.admin import listing, told, words
+from transactions.admin.acting import asked_about, entries_of, followers, title
+from transactions.admin.bulk import BulkActing
 from transactions.admin.story import tell
-from transactions.domain.errors import NotAllowed
 from transactions.domain.values import ReasonCode
 from transactions.models import Attempt, Event, Payment
 
-_LAST_FOUR: Final = re.compile(r"[0-9]{4}\Z")
-_STAN: Final = re.compile(r"[0-9]{1,6}\Z")
-_RRN: Final = re.compile(r"[0-9A-Za-z]{12}\Z")
-_CANCELLABLE: Final = frozenset({"waiting", "blocked", "ready", "dispatched", "held"})
-_RETRYABLE: Final = frozenset({"waiting", "held"})
-
-
-class ReasonForm(forms.Form):
-    """Why a member of staff does something; kept with the payment."""
-
-    reason = forms.CharField(
-        min_length=3,
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
-        help_text="It is recorded with your name. Never write card numbers here.",
-    )
-
 
 @admin.register(Payment)
-class PaymentAdmin(ModelAdmin):
+class PaymentAdmin(BulkActing):
     """Read, search, retry, cancel; nothing here is edited."""
 
     list_display = ("short_id", "state", "what", "money", "card", "reference", "link", "accepted")
     list_display_links = ("short_id",)
-    list_filter = ("status", "operation", "link", "created_at")
+    list_filter = listing.FILTERS
+    list_filter_submit = True
+    list_before_template = "admin/transactions/payment/searches.html"  # type: ignore[assignment]
     search_fields = ("id",)
-    search_help_text = "Payment id, reference, STAN, RRN or the last four digits of the card"
+    search_help_text = gettext_lazy("Id, reference, STAN, RRN, code, last four, amount, key")
+    #: newest first, always: another order of millions is no page that anybody reads
     ordering = ("-id",)
-    list_per_page = 25
-    paginator = InfinitePaginator
+    sortable_by = ()
+    list_per_page = finding.PAGE
     show_full_result_count = False
     list_fullwidth = True
 
-    @display(description="payment", ordering="id")
+    @display(description=gettext_lazy("payment"), ordering="id")  # type: ignore[arg-type]  # Django takes lazy text
     def short_id(self, payment: Payment) -> str:
         """The end of the id tells payments of one moment apart."""
-        return f"…{str(payment.id)[-12:]}"
+        return format_html('<span class="whitespace-nowrap">…{}</span>', str(payment.id)[-12:])
 
-    @display(description="status", ordering="status", label=words.COLOURS)
+    @display(description=gettext_lazy("status"), ordering="status", label=words.COLOURS)  # type: ignore[arg-type]  # Django takes lazy text
     def state(self, payment: Payment) -> tuple[str, str]:
         """The status in its colour."""
         return payment.status, words.spoken(payment.status)
 
-    @display(description="operation", ordering="operation")
+    @display(description=gettext_lazy("operation"), ordering="operation")  # type: ignore[arg-type]  # Django takes lazy text
     def what(self, payment: Payment) -> str:
         """The operation in words."""
         return words.spoken(payment.operation)
 
-    @display(description="card")
+    @display(description=gettext_lazy("card"))  # type: ignore[arg-type]  # Django takes lazy text
     def card(self, payment: Payment) -> str | None:
         """The card, masked."""
         return payment.masked_pan
 
-    @display(description="accepted", ordering="id")
+    @display(description=gettext_lazy("accepted"), ordering="id")  # type: ignore[arg-type]  # Django takes lazy text
     def accepted(self, payment: Payment) -> datetime:
         """When it was accepted; ids are in that order."""
         return payment.created_at
 
-    @display(description="amount", ordering="amount")
+    @display(description=gettext_lazy("amount"), ordering="amount")  # type: ignore[arg-type]  # Django takes lazy text
     def money(self, payment: Payment) -> str:
         """The amount in its currency's form."""
         return words.money(payment.amount, payment.currency)
@@ -96,11 +78,28 @@ class PaymentAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Payment]", search_term: str
     ) -> tuple["QuerySet[Payment]", bool]:
-        """Look where a term of its form can be found, by index only."""
+        """Return everything that a term may mean, whichever page of it is shown."""
         term = search_term.strip()
         if not term:
             return queryset, False
-        return queryset.filter(_where(term)), False
+        return queryset.filter(reduce(Q.__or__, finding.meanings(term))), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """The list that neither counts nor skips."""
+        return listing.PaymentList
+
+    def get_urls(self) -> list[Any]:
+        """Add where searches are kept."""
+        return listing.urls(self) + super().get_urls()
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """Show the list with the searches that who looks has kept."""
+        shown: Any = {
+            "saved_searches": list(listing.saved(request)),
+            "is_searching": bool(request.GET),
+            "many": self.many(request),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Payments come from clients."""
@@ -114,14 +113,6 @@ class PaymentAdmin(ModelAdmin):
         """Nothing is ever deleted."""
         return False
 
-    def get_urls(self) -> list[Any]:
-        """Add the pages of the actions."""
-        own = [
-            path("<uuid:payment_id>/cancel/", self.admin_site.admin_view(self.cancel), name="payment_cancel"),
-            path("<uuid:payment_id>/retry/", self.admin_site.admin_view(self.retry), name="payment_retry"),
-        ]
-        return own + super().get_urls()
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -131,148 +122,77 @@ class PaymentAdmin(ModelAdmin):
             raise Http404
         if not self.has_view_permission(request, payment):
             raise PermissionDenied
-        entries = _entries(payment)
+        entries, offers = entries_of(payment), self.offers(request, payment)
+        head = selectors.held_heads([payment]).get(payment.id)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": _title(payment),
+            "title": title(payment),
             "payment": payment,
             "status": words.spoken(payment.status),
             "colour": words.COLOURS.get(payment.status, ""),
-            "reason": words.reason(payment.reason),
+            "reason": words.reason(ReasonCode.LANE_HELD if head else payment.reason),
+            "head": reverse("admin:transactions_payment_change", args=[head]) if head else "",
             "facts": _facts(payment),
-            "attempts": Attempt.objects.filter(payment_id=payment.id).order_by("number"),
+            "attempts": [(one, _took(one)) for one in Attempt.objects.filter(payment_id=payment.id).order_by("number")],
             "entries": entries,
+            "followers": followers(payment),
             "chapters": _chapters(payment),
-            "actions": self._actions(request, payment, entries),
+            "may_reveal": request.user.has_perm(revealing.REVEAL),
+            "offers": offers,
+            "are_refused": any(offer.objection for offer in offers),
+            "asked": asked_about(payment),
         }
         return TemplateResponse(request, "admin/transactions/payment/story.html", context)
 
-    def cancel(self, request: HttpRequest, payment_id: UUID) -> HttpResponse:
-        """Ask for a reason, then cancel."""
 
-        def act(actor: str, note: str) -> None:
-            services.cancel(payment_id, actor=actor, reason=ReasonCode.CANCELLED_BY_STAFF, note=note)
-
-        return self._act(request, payment_id, "cancel", act, "The payment was cancelled. No money moved.")
-
-    def retry(self, request: HttpRequest, payment_id: UUID) -> HttpResponse:
-        """Ask for a reason, then go on."""
-
-        def act(actor: str, note: str) -> None:
-            services.retry(payment_id, actor=actor, note=note)
-
-        return self._act(request, payment_id, "retry", act, "The payment goes on now.")
-
-    def _act(
-        self, request: HttpRequest, payment_id: UUID, action: str, act: Callable[[str, str], None], done: str
-    ) -> HttpResponse:
-        if not request.user.has_perm(f"transactions.{action}_payment"):
-            raise PermissionDenied
-        payment = self.get_object(request, str(payment_id))
-        if payment is None:
-            raise Http404
-        story = reverse("admin:transactions_payment_change", args=[payment_id])
-        if request.method == "GET" and action not in _possible(_entries(payment)):
-            messages.error(request, _TOO_LATE)
-            return redirect(story)
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                act(f"staff:{request.user.get_username()}", form.cleaned_data["reason"])
-            except NotAllowed as error:
-                messages.error(request, str(error))
-            else:
-                messages.success(request, done)
-            return redirect(story)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _ACTIONS[action][0],
-            "explanation": _ACTIONS[action][1],
-            "subject": _title(payment),
-            "status": words.spoken(payment.status),
-            "colour": words.COLOURS.get(payment.status, ""),
-            "form": form,
-            "story": story,
-        }
-        return TemplateResponse(request, "admin/transactions/payment/reason.html", context)
-
-    def _actions(self, request: HttpRequest, payment: Payment, entries: list[QueueEntry]) -> list[dict[str, str]]:
-        possible = _possible(entries)
-        return [
-            {"name": title, "address": reverse(f"admin:payment_{action}", args=[payment.id])}
-            for action, (title, _) in _ACTIONS.items()
-            if action in possible and request.user.has_perm(f"transactions.{action}_payment")
-        ]
-
-
-_ACTIONS: Final = {
-    "retry": ("Go on now", "It is put in the queue again. What may be with the bank already is never sent twice."),
-    "cancel": ("Cancel payment", "It ends unsent. This works only until its message is taken for the bank."),
-}
-
-
-_TOO_LATE: Final = "The payment moved on meanwhile: this is not possible any more. Nothing was changed."
-
-
-def _title(payment: Payment) -> str:
-    return f"{words.spoken(payment.operation).capitalize()}, {words.money(payment.amount, payment.currency)}"
-
-
-def _entries(payment: Payment) -> list[QueueEntry]:
-    return list(QueueEntry.objects.filter(payment_id=payment.id).order_by("id"))
-
-
-def _possible(entries: list[QueueEntry]) -> set[str]:
-    """Return the actions worth offering; whether one is still allowed is decided when it is done (M12)."""
-    cancellable = any(entry.kind != "reversal" and entry.state in _CANCELLABLE for entry in entries)
-    retryable = any(entry.state in _RETRYABLE for entry in entries)
-    return {name for name, offered in (("cancel", cancellable), ("retry", retryable)) if offered}
-
-
-def _where(term: str) -> Q:
-    try:
-        return Q(id=UUID(term))
-    except ValueError:
-        pass
-    found = Q(reference=term)
-    if _LAST_FOUR.match(term):
-        found |= Q(card_last4=term)
-    if _STAN.match(term):
-        found |= Q(id__in=Attempt.objects.filter(link__in=links.names(), stan=int(term)).values("payment_id"))
-    if _RRN.match(term):
-        found |= Q(id__in=Attempt.objects.filter(Q(rrn=term) | Q(host_rrn=term)).values("payment_id"))
-    return found
+def _took(attempt: Attempt) -> str:
+    """Return how long the bank took to answer."""
+    if attempt.taken_at is None or attempt.answered_at is None:
+        return ""
+    return words.lapse((attempt.answered_at - attempt.taken_at).total_seconds())
 
 
 def _chapters(payment: Payment) -> list[Any]:
     config = links.remembered(payment.link)
     dialect = config.dialect if config else DIALECTS["bank-ascii87"]
     events = Event.objects.filter(payment_id=payment.id).order_by("version")
-    return tell(events, Message.objects.filter(payment_id=payment.id).order_by("id"), dialect)
+    messages = revealing.without_bodies(Message.objects.filter(payment_id=payment.id)).order_by("id")
+    chapters = tell(events, messages, dialect)
+    return sorted([*chapters, *told.chapters_of(payment)], key=lambda chapter: chapter.at)
+
+
+def _original(payment: Payment) -> str | None:
+    """Return the payment that this one captures, refunds or voids, with its page."""
+    if payment.original is None:
+        return None
+    original = payment.original["payment_id"]
+    return format_html('<a href="{}">{}</a>', reverse("admin:transactions_payment_change", args=[original]), original)
 
 
 def _facts(payment: Payment) -> list[tuple[str, Any]]:
+    where = {"terminal": payment.terminal_id, "acceptor": payment.card_acceptor_id}
     facts = [
-        ("Payment", payment.id),
-        ("Merchant", payment.merchant),
-        ("Reference", payment.reference),
-        ("Card", payment.masked_pan),
-        ("From account", payment.source_account),
-        ("To account", payment.destination_account),
-        ("Biller", payment.biller),
-        ("Customer number", payment.customer_number),
-        ("Bank's code", payment.response_code),
-        ("Authorisation code", payment.authorisation_code),
-        ("RRN", payment.rrn),
-        ("Bank's RRN", payment.host_rrn),
-        ("Terminal", f"{payment.terminal_id} at {payment.card_acceptor_id}"),
-        ("Link", payment.link),
-        ("Lane", payment.lane),
-        ("Priority", payment.priority),
-        ("Expires if unsent", payment.expires_at),
-        ("Accepted", payment.created_at),
-        ("Ended", payment.ended_at),
+        (_("Payment"), payment.id),
+        (_("Follows"), _original(payment)),
+        (_("Merchant"), payment.merchant),
+        (_("Reference"), payment.reference),
+        (_("Card"), payment.masked_pan),
+        *actions.moved(payment),
+        (_("From account"), payment.source_account),
+        (_("To account"), payment.destination_account),
+        (_("Biller"), payment.biller),
+        (_("Customer number"), payment.customer_number),
+        (_("Bank's code"), payment.response_code),
+        (_("Authorisation code"), payment.authorisation_code),
+        (_("RRN"), payment.rrn),
+        (_("Bank's RRN"), payment.host_rrn),
+        (_("Terminal"), _("%(terminal)s at %(acceptor)s") % where),
+        (_("Link"), payment.link),
+        (_("Lane"), payment.lane),
+        (_("Priority"), payment.priority),
+        (_("Expires if unsent"), payment.expires_at),
+        (_("Accepted"), payment.created_at),
+        (_("Ended"), payment.ended_at),
     ]
     return [(name, value) for name, value in facts if value is not None]

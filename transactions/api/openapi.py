@@ -1,67 +1,54 @@
 """What the API's document says: shapes from the msgspec structs, examples that work when pasted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
+from transactions.api.batches import BatchIn, BatchOut
+from transactions.api.examples import BATCH_EXAMPLE, EXAMPLES, FOLLOW_UP_EXAMPLES
+from transactions.api.followups import FOLLOW_UPS
+from transactions.api.link_shapes import LINK_SHAPES
 from transactions.api.problems import MEDIA_TYPE, Problem
-from transactions.api.rendering import MAX_BODY
-from transactions.api.responses import EventsOut, PageOut, PaymentOut
+from transactions.api.rendering import MAX_BATCH, MAX_BODY
+from transactions.api.responses import EventsOut, PageOut
 from transactions.api.serializers import PaymentIn
+from transactions.api.webhook_shapes import (
+    DeliveriesOut,
+    DeliveryOut,
+    EndpointChangeIn,
+    EndpointIn,
+    EndpointMadeOut,
+    EndpointOut,
+    EndpointsOut,
+    RotationIn,
+)
+from transactions.domain.money import MAX_AMOUNT
 from transactions.domain.values import Operation, Status
+from transactions.showing import PaymentOut
 
-_SHAPES: Final = (PaymentIn, PaymentOut, PageOut, EventsOut, Problem)
+_SHAPES: Final = (
+    *LINK_SHAPES,
+    PaymentIn,
+    BatchIn,
+    BatchOut,
+    *FOLLOW_UPS.values(),
+    PaymentOut,
+    PageOut,
+    EventsOut,
+    Problem,
+    EndpointIn,
+    EndpointChangeIn,
+    EndpointOut,
+    EndpointMadeOut,
+    EndpointsOut,
+    RotationIn,
+    DeliveryOut,
+    DeliveriesOut,
+)
 _, _COMPONENTS = msgspec.json.schema_components(_SHAPES, ref_template="#/components/schemas/{name}")
-
-_CARD: Final = {"pan": "4111111111111111", "expiry": "3012"}
-#: PIN 1234 of that card, under the published test key that the simulator knows
-_PIN_BLOCK: Final = "4AD5A9AB1F88975DC7F0CC1CA03FA5A9265F18718C610057B10E11906D0EC2C6"
-
-EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "purchase": {
-        "operation": "purchase",
-        "amount": 1250000,
-        "currency": "IDR",
-        "card": _CARD,
-        "reference": "order-1001",
-    },
-    "withdrawal": {
-        "operation": "withdrawal",
-        "amount": 50000000,
-        "currency": "IDR",
-        "card": {**_CARD, "pin_block": _PIN_BLOCK},
-        "source_account": "1234567890",
-    },
-    "balance inquiry": {
-        "operation": "balance_inquiry",
-        "currency": "IDR",
-        "card": {**_CARD, "pin_block": _PIN_BLOCK},
-        "source_account": "1234567890",
-    },
-    "transfer, one at a time": {
-        "operation": "transfer",
-        "amount": 10000000,
-        "currency": "IDR",
-        "card": _CARD,
-        "source_account": "1234567890",
-        "destination_account": "9876543210",
-        "lane": "1234567890",
-    },
-    "bill payment": {
-        "operation": "bill_payment",
-        "amount": 23450000,
-        "currency": "IDR",
-        "card": _CARD,
-        "source_account": "1234567890",
-        "biller": "PLN",
-        "customer_number": "532100012345",
-        "priority": 3,
-        "metadata": {"branch": "Menteng"},
-    },
-}
 
 _KEY: Final = OpenApiParameter(
     "Idempotency-Key",
@@ -77,10 +64,22 @@ _PREFER: Final = OpenApiParameter(
     description="`wait=N` waits up to N seconds, 60 at most, for the payment's end. It is a wish.",
     examples=[OpenApiExample("wait for the end", value="wait=30")],
 )
+_MINOR: Final = {"type": "integer", "minimum": 0, "maximum": MAX_AMOUNT}
+_MOMENT: Final = {"type": "string", "format": "date-time"}
 _LISTING: Final = [
     OpenApiParameter("status", {"type": "string", "enum": [status.value for status in Status]}),
     OpenApiParameter("operation", {"type": "string", "enum": [operation.value for operation in Operation]}),
+    OpenApiParameter("currency", {"type": "string", "pattern": "^[A-Z]{3}$"}),
+    OpenApiParameter("link", {"type": "string"}),
+    OpenApiParameter("lane", {"type": "string"}),
     OpenApiParameter("reference", {"type": "string"}),
+    OpenApiParameter("idempotency_key", {"type": "string"}),
+    OpenApiParameter("card_last4", {"type": "string", "pattern": "^[0-9]{4}$"}),
+    OpenApiParameter("original", {"type": "string", "format": "uuid"}, description="What follows that payment."),
+    OpenApiParameter("amount_from", _MINOR, description="In minor units, it included."),
+    OpenApiParameter("amount_to", _MINOR, description="In minor units, it included."),
+    OpenApiParameter("created_from", _MOMENT, description="Accepted then or later."),
+    OpenApiParameter("created_to", _MOMENT, description="Accepted before that."),
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
     OpenApiParameter("cursor", {"type": "string"}, description="From `next` of the page before."),
 ]
@@ -89,11 +88,12 @@ _PROBLEMS: Final = {
     400: "The request cannot be understood.",
     401: "No key, or not a valid one.",
     403: "The key lacks the scope.",
-    404: "There is no such payment of yours.",
+    404: "There is no such thing of yours.",
     405: "Not that method.",
     406: "No such form of the answer.",
-    409: "The payment's state does not allow it.",
-    413: f"The body has more than {MAX_BODY} bytes.",
+    409: "Its state does not allow it.",
+    412: "The link has another version by now.",
+    413: f"The body has more than {MAX_BODY} bytes, or that of a batch more than {MAX_BATCH}.",
     415: "The body is not application/json.",
     422: "The request does not validate, or the key stands for another body.",
     429: "Too many requests; wait for Retry-After.",
@@ -130,11 +130,63 @@ def accepting() -> Documented:
         summary="Post a payment",
         description="It is durable when the answer comes. 200 has its end, 202 says where to look for it.",
         parameters=[_KEY, _PREFER],
-        request={"application/json": _shape(PaymentIn)},
+        request={"application/json": shape(PaymentIn)},
         examples=[OpenApiExample(name, value=value, request_only=True) for name, value in EXAMPLES.items()],
-        responses=_answers(
-            {200: "It has ended.", 202: "It is carried; not final yet."}, PaymentOut, 400, 413, 415, 422, 429, 503
+        responses=answers(_ACCEPTED, PaymentOut, 400, 413, 415, 422, 429, 503),
+    )
+
+
+_FOLLOWING: Final = {
+    Operation.CAPTURE: (
+        "Capture an authorised payment, or a part of it",
+        (
+            "Parts may follow each other up to the amount authorised. A capture tells the bank what happened, so it is "
+            "repeated until the bank has taken it, and does not expire."
         ),
+    ),
+    Operation.REFUND: (
+        "Refund a payment, or a part of it",
+        (
+            "Several may follow each other up to what was paid: the amount of a purchase or bill payment, or what was "
+            "captured of an authorisation."
+        ),
+    ),
+    Operation.VOID: (
+        "Void a payment as a whole",
+        "Of what nothing was captured or refunded yet. It is repeated until the bank answers, and does not expire.",
+    ),
+}
+
+
+def following(operation: Operation) -> Documented:
+    """Describe posting what follows a payment."""
+    summary, description = _FOLLOWING[operation]
+    return extend_schema(
+        operation_id=f"{operation.value}Payment",
+        summary=summary,
+        description=f"{description} It is a payment of its own, with its own key and end, whose `original` is this "
+        "one. What was asked for and has not ended counts as done; what ended otherwise is free again.",
+        parameters=[_KEY, _PREFER],
+        request={"application/json": shape(FOLLOW_UPS[operation])},
+        examples=[
+            OpenApiExample(name, value=value, request_only=True)
+            for name, value in FOLLOW_UP_EXAMPLES[operation].items()
+        ],
+        responses=answers(_ACCEPTED, PaymentOut, 400, 404, 409, 413, 415, 422, 429, 503),
+    )
+
+
+def batching() -> Documented:
+    """Describe posting many payments."""
+    return extend_schema(
+        operation_id="createPayments",
+        summary="Post up to 1,000 payments at once",
+        description="Each has its own `idempotency_key` and its own result, in its place of `items`: what it would "
+        "have been answered alone. What is refused stops no other. 200 is the answer to the batch, whatever came of "
+        f"its payments; repeating it with the same keys never pays twice. A body has at most {MAX_BATCH} bytes.",
+        request={"application/json": shape(BatchIn)},
+        examples=[OpenApiExample("two payments", value=BATCH_EXAMPLE, request_only=True)],
+        responses=answers({200: "What came of each."}, BatchOut, 400, 413, 415, 422, 503),
     )
 
 
@@ -143,8 +195,10 @@ def listing() -> Documented:
     return extend_schema(
         operation_id="listPayments",
         summary="List payments, newest first",
+        description="All filters hold together. A page may be short, or empty, where there is more: looking on takes "
+        "its time, so go on with `next` until it is null.",
         parameters=_LISTING,
-        responses=_answers({200: "One page."}, PageOut, 400, 429, 503),
+        responses=answers({200: "One page."}, PageOut, 400, 429, 503),
     )
 
 
@@ -153,7 +207,7 @@ def showing() -> Documented:
     return extend_schema(
         operation_id="getPayment",
         summary="Read a payment",
-        responses=_answers({200: "The payment as it is now."}, PaymentOut, 404, 429, 503),
+        responses=answers({200: "The payment as it is now."}, PaymentOut, 404, 429, 503),
     )
 
 
@@ -162,7 +216,7 @@ def telling() -> Documented:
     return extend_schema(
         operation_id="listPaymentEvents",
         summary="Read all that happened to a payment",
-        responses=_answers({200: "Its events, first to last."}, EventsOut, 404, 429, 503),
+        responses=answers({200: "Its events, first to last."}, EventsOut, 404, 429, 503),
     )
 
 
@@ -173,19 +227,34 @@ def cancelling() -> Documented:
         summary="Cancel a payment of which nothing was sent",
         description="Repeating it is harmless. 409 once it was taken for the bank.",
         request=None,
-        responses=_answers({200: "It is cancelled."}, PaymentOut, 404, 409, 429, 503),
+        responses=answers({200: "It is cancelled."}, PaymentOut, 404, 409, 429, 503),
     )
 
 
-def _shape(struct: type) -> dict[str, str]:
+def shape(struct: type) -> dict[str, str]:
+    """Return the reference to one of our shapes."""
     return {"$ref": f"#/components/schemas/{struct.__name__}"}
 
 
-def _answers(good: Mapping[int, str], struct: type, *problems: int) -> dict[Any, Any]:
-    answers: dict[Any, Any] = {
-        (status, "application/json"): OpenApiResponse(_shape(struct), description)
-        for status, description in good.items()
-    }
+def described(
+    operation: str,
+    summary: str,
+    good: Mapping[int, str],
+    struct: type | None,
+    problems: Sequence[int] = (),
+    **more: Any,
+) -> Documented:
+    """Describe an operation with its good answers and its problems; `more` as extend_schema takes it."""
+    responses = answers(good, struct, 429, 503, *problems)
+    return extend_schema(operation_id=operation, summary=summary, responses=responses, **more)
+
+
+def answers(good: Mapping[int, str], struct: type | None, *problems: int) -> dict[Any, Any]:
+    """Return the answers of an address: the good ones, and the problems that it may have besides the usual ones."""
+    described: dict[Any, Any] = {}
+    for status, description in good.items():
+        body = OpenApiResponse(shape(struct) if struct else None, description)
+        described[(status, "application/json") if struct else status] = body
     for status in sorted({*problems, 401, 403, 405, 406}):
-        answers[status, MEDIA_TYPE] = OpenApiResponse(_shape(Problem), _PROBLEMS[status])
-    return answers
+        described[status, MEDIA_TYPE] = OpenApiResponse(shape(Problem), _PROBLEMS[status])
+    return described

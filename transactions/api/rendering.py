@@ -1,16 +1,19 @@
 """JSON in and out: strict about what comes in, quick about what goes out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, Final, NoReturn
 
 import msgspec
 from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import APIException, ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 MAX_BODY: Final = 65_536
+MAX_BATCH: Final = 1_000_000
 _DEEPEST: Final = 8
 
 
@@ -18,26 +21,35 @@ class TooLarge(APIException):
     """The body is larger than this resource takes."""
 
     status_code = 413
-    default_detail = f"A body has at most {MAX_BODY} bytes here. Nothing was accepted."
     default_code = "too_large"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A body has at most {most} bytes here. Nothing was accepted.")
 
 
 class StrictJsonParser(BaseParser):
     """JSON as RFC 8259 means it: UTF-8, no duplicate members, no NaN, no NUL, no lone surrogates, not deep."""
 
     media_type = "application/json"
+    most = MAX_BODY
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the parsed body; raises ParseError or TooLarge."""
         try:
-            body = stream.read(MAX_BODY + 1)
+            body = stream.read(self.most + 1)
         except RequestDataTooBig:
-            raise TooLarge from None
-        if len(body) > MAX_BODY:
-            raise TooLarge
+            raise TooLarge(self.most) from None
+        if len(body) > self.most:
+            raise TooLarge(self.most)
         return parse_json(body)
+
+
+class BatchParser(StrictJsonParser):
+    """The same for many payments at once."""
+
+    most = MAX_BATCH
 
 
 class JsonRenderer(BaseRenderer):
@@ -52,6 +64,20 @@ class JsonRenderer(BaseRenderer):
     ) -> bytes:
         """Return the body."""
         return b"" if data is None else msgspec.json.encode(data)
+
+
+class Negotiation(DefaultContentNegotiation):
+    """Whoever takes anything, or JSON, gets what a view renders first; only other wishes are weighed."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return a renderer and its media type; raises NotAcceptable."""
+        first = next(iter(renderers))
+        if not request.META.get("QUERY_STRING") and request.META.get("HTTP_ACCEPT", "*/*") in ("*/*", first.media_type):
+            return first, str(first.media_type)
+        found: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        return found
 
 
 class ProblemRenderer(JsonRenderer):

@@ -3,75 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from transactions.domain.values import REASONS, ReasonCode
-
-
-class ReasonOut(Struct, frozen=True):
-    """Why a payment is as it is."""
-
-    code: str
-    text: str
-
-
-class CardOut(Struct, frozen=True):
-    """A card, masked."""
-
-    masked_pan: str
-
-
-class BalanceOut(Struct, frozen=True):
-    """One balance of an account, in minor units."""
-
-    account_type: str | None
-    amount_type: str
-    currency: str
-    amount_minor: int
-
-
-class PaymentOut(Struct, frozen=True, kw_only=True):
-    """A payment as it is now."""
-
-    id: UUID
-    operation: str
-    amount: Annotated[int, Meta(description="In minor units.")]
-    currency: str
-    status: Annotated[
-        str,
-        Meta(
-            description="queued, in_flight, reversing, on_hold; final: approved, declined, reversed, expired, "
-            "cancelled, failed."
-        ),
-    ]
-    reason: ReasonOut | None
-    response_code: Annotated[str | None, Meta(description="The bank's own (ISO 8583 field 39).")]
-    authorisation_code: str | None
-    rrn: Annotated[str | None, Meta(description="Our retrieval reference (field 37).")]
-    host_rrn: Annotated[str | None, Meta(description="The bank's retrieval reference.")]
-    card: CardOut | None
-    source_account: str | None
-    destination_account: str | None
-    biller: str | None
-    customer_number: str | None
-    terminal_id: str
-    card_acceptor_id: str
-    link: str
-    lane: str | None
-    priority: int
-    expires_at: datetime
-    reference: str | None
-    metadata: dict[str, Any]
-    balances: list[BalanceOut] | None
-    original: UUID | None
-    captured_amount: int
-    refunded_amount: int
-    voided_by: UUID | None
-    created_at: datetime
-    updated_at: datetime
-    ended_at: datetime | None
+from transactions import selectors
+from transactions.showing import PaymentOut, payment_out
 
 
 class PageOut(Struct, frozen=True):
@@ -96,41 +32,10 @@ class EventsOut(Struct, frozen=True):
     items: list[EventOut]
 
 
-def payment_out(row: Any) -> PaymentOut:
-    """Return a payment's row as a client sees it."""
-    return PaymentOut(
-        id=row.id,
-        operation=row.operation,
-        amount=row.amount,
-        currency=row.currency,
-        status=row.status,
-        reason=ReasonOut(row.reason, REASONS[ReasonCode(row.reason)]) if row.reason else None,
-        response_code=row.response_code,
-        authorisation_code=row.authorisation_code,
-        rrn=row.rrn,
-        host_rrn=row.host_rrn,
-        card=CardOut(row.masked_pan) if row.masked_pan else None,
-        source_account=row.source_account,
-        destination_account=row.destination_account,
-        biller=row.biller,
-        customer_number=row.customer_number,
-        terminal_id=row.terminal_id,
-        card_acceptor_id=row.card_acceptor_id,
-        link=row.link,
-        lane=row.lane,
-        priority=row.priority,
-        expires_at=row.expires_at,
-        reference=row.reference,
-        metadata=row.metadata,
-        balances=row.balances,
-        original=UUID(row.original["payment_id"]) if row.original else None,
-        captured_amount=row.captured_amount,
-        refunded_amount=row.refunded_amount,
-        voided_by=row.voided_by,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        ended_at=row.ended_at,
-    )
+def payments_out(rows: Sequence[Any]) -> list[PaymentOut]:
+    """Return payments as a client sees them, each with the held one that it waits for in its lane."""
+    heads = selectors.held_heads(rows)
+    return [payment_out(row, heads.get(row.id)) for row in rows]
 
 
 def events_out(rows: Sequence[Any]) -> EventsOut:
@@ -138,7 +43,7 @@ def events_out(rows: Sequence[Any]) -> EventsOut:
     return EventsOut([EventOut(row.version, row.type, row.at, _shown(row.data)) for row in rows])
 
 
-_INTERNAL = frozenset({"v", "instruction", "placement", "digest", "note"})
+_INTERNAL = frozenset({"v", "instruction", "placement", "digest", "note", "route"})
 
 
 def _shown(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,14 +19,17 @@ class Bucket:
         self._at = now
         self._lock = threading.Lock()
 
-    def take(self, now: float) -> float:
-        """Take a token and return 0, or return the seconds until there is one."""
+    def take(self, now: float, tokens: int = 1) -> float:
+        """Take tokens, where there is one at all, and return 0; or return the seconds until there is one.
+
+        What was taken beyond what there was is a debt: a batch may go when one payment may, and is paid off afterwards.
+        """
         with self._lock:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
             self._at = now
             if self._tokens < 1:
                 return (1 - self._tokens) / self._rate
-            self._tokens -= 1
+            self._tokens -= tokens
             return 0.0
 
 
@@ -39,14 +42,14 @@ class KeyRate(BaseThrottle):
     def __init__(self) -> None:
         self._wait = 0.0
 
-    def allow_request(self, request: Request, view: Any) -> bool:
-        """Take a token of the caller's bucket."""
+    def allow_request(self, request: Request, view: Any, tokens: int = 1) -> bool:
+        """Take tokens of the caller's bucket."""
         now = time.monotonic()
         prefix = request.user.prefix  # type: ignore[union-attr]
         bucket = _buckets.get(prefix)
         if bucket is None:
             bucket = _buckets.setdefault(prefix, Bucket(settings.RATE_LIMIT, settings.RATE_BURST, now))
-        self._wait = bucket.take(now)
+        self._wait = bucket.take(now, tokens)
         return self._wait == 0
 
     def wait(self) -> float:

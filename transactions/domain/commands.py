@@ -10,10 +10,12 @@ from transactions.domain.values import Answer, Instruction, MessageKind, Operati
 
 
 class Accept(msgspec.Struct, frozen=True):
-    """Take a client's payment."""
+    """Take a client's payment; `note` is why a person orders it, `route` the rule that chose its link."""
 
     instruction: Instruction
     placement: Placement
+    note: str | None = None
+    route: str | None = None
 
 
 class Dispatch(msgspec.Struct, frozen=True):

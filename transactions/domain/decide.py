@@ -10,6 +10,7 @@ from typing import Any
 from queueing.retry import Failure, decide_retry
 from transactions.domain import commands as c
 from transactions.domain import events as e
+from transactions.domain.answers import NotFound, may_have_moved_money, not_found, tells_of_approval
 from transactions.domain.errors import ImpossibleEvent, NotAllowed
 from transactions.domain.state import PaymentState
 from transactions.domain.values import (
@@ -39,7 +40,7 @@ def decide(state: PaymentState | None, command: c.Command) -> Events:
 
 def accepted(command: c.Accept) -> e.Accepted:
     """Return the one event that every payment begins with."""
-    return e.Accepted(command.instruction, command.placement)
+    return e.Accepted(command.instruction, command.placement, command.note, command.route)
 
 
 @singledispatch
@@ -125,21 +126,15 @@ def _request_answered(command: c.RecordAnswer, attempt: Attempt, state: PaymentS
 
 def _reversal_answered(command: c.RecordAnswer, reversal: Attempt, state: PaymentState) -> Events:
     answer = command.answer
-    unknown_to_host = answer.verdict is Verdict.NOT_FOUND and not _may_have_overtaken(reversal, state)
-    if answer.verdict is Verdict.APPROVED or unknown_to_host:
+    unknown = not_found(answer, reversal, state) if answer.verdict is Verdict.NOT_FOUND else None
+    if answer.verdict is Verdict.APPROVED or unknown is NotFound.FINAL:
         return (e.Reversed(_undone(reversal), reversal.number, answer.response_code or ""),)
     if answer.verdict is Verdict.REFUSED:
         return (e.Held(ReasonCode.REVERSAL_REFUSED, reversal.number, answer.response_code),)
+    if unknown is NotFound.CONTRADICTION:
+        return (e.Held(ReasonCode.APPROVED_THEN_NOT_FOUND, reversal.number, answer.response_code),)
     reason = answer.reason or ReasonCode.REVERSAL_DECLINED
     return (_owed_still(command, reversal, reason, answer.response_code),)
-
-
-def _may_have_overtaken(reversal: Attempt, state: PaymentState) -> bool:
-    """M7: on its own session a reversal follows its original, and a session that we lost was closed before the next.
-
-    Only the holder that was replaced may have had bytes under way still: there the repeat must be told the same.
-    """
-    return state.reason is ReasonCode.LINK_TAKEN_OVER and not reversal.repeats
 
 
 def _advice_answered(command: c.RecordAnswer, advice: Attempt) -> Events:
@@ -158,8 +153,9 @@ def _evidence(command: c.RecordAnswer, attempt: Attempt, state: PaymentState) ->
     answer = command.answer
     wanted = attempt.number == state.accepted_attempt or attempt.kind is not MessageKind.REQUEST
     being_undone = attempt.undoing is Undoing.OPEN or not state.instruction.operation.moves_money
-    if wanted or being_undone or not _speaks_of_approval(answer):
-        return (e.AnswerNoted(attempt.number, answer.response_code),)
+    if wanted or being_undone or not may_have_moved_money(answer):
+        tells = attempt.undoing is Undoing.OPEN and tells_of_approval(answer)
+        return (e.AnswerNoted(attempt.number, answer.response_code, approval=tells or None),)
     return (
         e.ReversalRequired(
             attempt.number,
@@ -168,15 +164,6 @@ def _evidence(command: c.RecordAnswer, attempt: Attempt, state: PaymentState) ->
             answer.authorisation_code,
             answer.host_rrn,
         ),
-    )
-
-
-def _speaks_of_approval(answer: Answer) -> bool:
-    """True also for an approval that would not have counted: money may have moved all the same."""
-    return answer.verdict is Verdict.APPROVED or answer.reason in (
-        ReasonCode.PARTIAL_APPROVAL,
-        ReasonCode.WRONG_ANSWER,
-        ReasonCode.BAD_MAC,
     )
 
 
@@ -195,7 +182,8 @@ def _unknown(attempt: Attempt, reason: ReasonCode, state: PaymentState, answer: 
     code, authorisation, rrn = (
         (answer.response_code, answer.authorisation_code, answer.host_rrn) if answer else 3 * (None,)
     )
-    return (e.ReversalRequired(attempt.number, reason, code, authorisation, rrn),)
+    approval = True if answer and tells_of_approval(answer) else None
+    return (e.ReversalRequired(attempt.number, reason, code, authorisation, rrn, approval=approval),)
 
 
 def _owed_still(
@@ -227,6 +215,14 @@ def _is_unclear(state: PaymentState) -> bool:
     return state.status is Status.ON_HOLD and is_open
 
 
+def _was_told(state: PaymentState) -> bool:
+    """True when an advice was written that the host has not answered for good: it may have acted on it."""
+    last = state.current
+    if last is None or last.kind is not MessageKind.ADVICE or last.outcome is not Outcome.OPEN:
+        return False
+    return state.status is not Status.IN_FLIGHT or last.repeats > 0
+
+
 @_decide.register
 def _reverse(command: c.Reverse, state: PaymentState) -> Events:
     if not _is_unclear(state) or state.current is None:
@@ -239,7 +235,8 @@ def _reverse(command: c.Reverse, state: PaymentState) -> Events:
 @_decide.register
 def _resolve(command: c.Resolve, state: PaymentState) -> Events:
     attempt = _attempt(state, command.attempt)
-    if attempt.undoing is not Undoing.OPEN and not (_is_unclear(state) and attempt is state.current):
+    is_unclear = (_is_unclear(state) or _was_told(state)) and attempt is state.current
+    if attempt.undoing is not Undoing.OPEN and not is_unclear:
         raise NotAllowed("What became of this is known; there is nothing to resolve.")
     if command.outcome not in (Status.APPROVED, Status.REVERSED):
         raise NotAllowed("A payment is resolved as approved or as reversed.")
@@ -256,6 +253,8 @@ def _cancel(command: c.Cancel, state: PaymentState) -> Events:
         raise NotAllowed(f"The payment is {state.status} and cannot be cancelled any more.")
     if _is_unclear(state):
         raise NotAllowed("The bank may have carried this out: it cannot be cancelled. Reverse it, or resolve it.")
+    if _was_told(state):
+        raise NotAllowed("The bank may have carried this out: it cannot be cancelled. It is repeated until answered.")
     if state.undoing:
         raise NotAllowed("The payment is being reversed and cannot be cancelled.")
     return *recalled, e.Cancelled(command.reason, command.note)

@@ -1,4 +1,4 @@
-"""What the rules of a payment refuse. Messages say what it means for the money."""
+"""What the rules of a payment refuse. Messages say why; the doors add what it means: nothing was changed."""
 
 
 class DomainError(Exception):
@@ -11,7 +11,13 @@ class DomainError(Exception):
 
 
 class NotAllowed(DomainError):
-    """The payment's state does not allow this action; nothing was changed."""
+    """The payment's state does not allow this action."""
+
+
+class UnknownPayment(DomainError):
+    """There is no such payment."""
+
+    code = "unknown_payment"
 
 
 class UnknownEvent(DomainError):

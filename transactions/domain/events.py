@@ -20,6 +20,10 @@ class Accepted(msgspec.Struct, frozen=True):
 
     instruction: Instruction
     placement: Placement
+    #: why a person ordered it
+    note: str | None = None
+    #: the rule of the routing table that chose its link
+    route: str | None = None
 
 
 class Dispatched(msgspec.Struct, frozen=True):
@@ -92,6 +96,8 @@ class ReversalRequired(msgspec.Struct, frozen=True):
     host_rrn: str | None = None
     #: why a person ordered it
     note: str | None = None
+    #: True where the answer that does not count tells of an approval all the same: the host had it (M7)
+    approval: bool | None = None
 
 
 class Unaccepted(msgspec.Struct, frozen=True):
@@ -112,10 +118,12 @@ class Reversed(msgspec.Struct, frozen=True):
 
 
 class AnswerNoted(msgspec.Struct, frozen=True):
-    """An answer came that changes nothing: late, or a duplicate."""
+    """An answer came that decides nothing: late, or a duplicate."""
 
     attempt: int
     response_code: str | None = None
+    #: True where it tells of an approval of what is being undone: the host had it (M7)
+    approval: bool | None = None
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ def _changes(event: Any, state: PaymentState) -> _Changes:
 @_changes.register
 def _dispatched(event: e.Dispatched, state: PaymentState) -> _Changes:
     if state.attempt(event.attempt):
-        repeated = {"mti": event.mti, "digest": event.digest, "repeats": event.repeat}
+        repeated = {"mti": event.mti, "digest": event.digest, "repeats": event.repeat, "outcome": Outcome.OPEN}
         return {"attempts": _with(state.attempts, event.attempt, **repeated)}
     attempt = Attempt(
         number=event.attempt,
@@ -67,8 +67,9 @@ def _dispatched(event: e.Dispatched, state: PaymentState) -> _Changes:
 
 @_changes.register
 def _recalled(event: e.Recalled, state: PaymentState) -> _Changes:
+    """What was written before, a reversal or an advice's repeat, stays as open as it was."""
     attempt = state.attempt(event.attempt)
-    if attempt and attempt.kind is MessageKind.REQUEST:
+    if attempt and attempt.kind is not MessageKind.REVERSAL and not attempt.repeats:
         return {"attempts": _with(state.attempts, event.attempt, outcome=Outcome.UNSENT)}
     return {}
 
@@ -118,11 +119,11 @@ def _failed(event: e.Failed, state: PaymentState) -> _Changes:
 
 @_changes.register
 def _reversal_required(event: e.ReversalRequired, state: PaymentState) -> _Changes:
-    late = event.reason is ReasonCode.LATE_APPROVAL
+    approved = event.reason is ReasonCode.LATE_APPROVAL or event.approval
     attempts = _with(
         state.attempts,
         event.attempt,
-        outcome=Outcome.APPROVED if late else Outcome.UNKNOWN,
+        outcome=Outcome.APPROVED if approved else Outcome.UNKNOWN,
         undoing=Undoing.OPEN,
         response_code=event.response_code,
         authorisation_code=event.authorisation_code,
@@ -165,9 +166,16 @@ def _resolved(event: e.Resolved, state: PaymentState) -> _Changes:
     return {"attempts": attempts, "reason": ReasonCode.RESOLVED_BY_STAFF, **accepted}
 
 
-@_changes.register(e.AnswerNoted)
-@_changes.register(e.RetryRequested)
-def _nothing(event: e.AnswerNoted | e.RetryRequested, state: PaymentState) -> _Changes:
+@_changes.register
+def _answer_noted(event: e.AnswerNoted, state: PaymentState) -> _Changes:
+    if not event.approval:
+        return {}
+    approved = {"outcome": Outcome.APPROVED, "response_code": event.response_code}
+    return {"attempts": _with(state.attempts, event.attempt, **approved)}
+
+
+@_changes.register
+def _retry_requested(event: e.RetryRequested, state: PaymentState) -> _Changes:
     return {}
 
 

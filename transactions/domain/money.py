@@ -27,8 +27,9 @@ class Money:
         digits = exponent(self.currency)
         if digits == 0:
             return f"{self.currency} {self.amount_minor:,}"
-        whole, rest = divmod(self.amount_minor, 10**digits)
-        return f"{self.currency} {whole:,}.{rest:0{digits}d}"
+        whole, rest = divmod(abs(self.amount_minor), 10**digits)
+        sign = "-" if self.amount_minor < 0 else ""
+        return f"{self.currency} {sign}{whole:,}.{rest:0{digits}d}"
 
 
 def is_currency(letters: str) -> bool:
@@ -50,3 +51,12 @@ def letters_of(numeric: str) -> str | None:
 def exponent(letters: str) -> int:
     """Return how many digits the minor unit has (IDR 2, JPY 0)."""
     return int(Currency(letters).exponent or 0)
+
+
+@lru_cache
+def currencies_with() -> dict[int, set[str]]:
+    """Return the currencies by how many digits their minor unit has."""
+    found: dict[int, set[str]] = {}
+    for code in _NUMERIC:
+        found.setdefault(exponent(code), set()).add(code)
+    return found

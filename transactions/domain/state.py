@@ -89,8 +89,9 @@ TRANSITIONS: Final[Mapping[tuple[Status, type[e.Event]], Status]] = {
 _AFTER_HOLD: Final[Mapping[Undoing, Status]] = {Undoing.OPEN: Status.REVERSING, Undoing.NONE: Status.QUEUED}
 
 
-#: Where a person's word about the current attempt ends the payment as that word says.
-_RESOLVABLE: Final = frozenset({Status.ON_HOLD, Status.REVERSING})
+#: Where a person's word about the current attempt ends the payment as that word says. Queued and in flight is so an
+#: advice that waits to be repeated; `decide` lets no other be resolved there.
+_RESOLVABLE: Final = frozenset({Status.ON_HOLD, Status.REVERSING, Status.QUEUED, Status.IN_FLIGHT})
 
 
 def next_status(state: PaymentState, event: e.Event) -> Status:

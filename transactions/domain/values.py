@@ -33,6 +33,11 @@ class Operation(StrEnum):
         return self in (Operation.CAPTURE, Operation.REFUND, Operation.VOID)
 
     @property
+    def expires(self) -> bool:
+        """False for what is sent however late (M13): it tells, or is asked again until it is answered."""
+        return self not in (Operation.CAPTURE, Operation.VOID)
+
+    @property
     def customer_waits(self) -> bool:
         """True where somebody stands at a counter: such a payment is stale after a minute."""
         return self in (
@@ -82,9 +87,11 @@ class ReasonCode(StrEnum):
     LATE_APPROVAL = "late_approval"
     REVERSAL_DECLINED = "reversal_declined"
     REVERSAL_REFUSED = "reversal_refused"
+    APPROVED_THEN_NOT_FOUND = "approved_then_not_found"
     CANNOT_BE_ENCODED = "cannot_be_encoded"
     CANNOT_BE_SETTLED = "cannot_be_settled"
     ENTRY_MISSING = "entry_missing"
+    LANE_HELD = "lane_held"
     EXPIRED_UNSENT = "expired_unsent"
     REVERSED_BY_STAFF = "reversed_by_staff"
     RESOLVED_BY_STAFF = "resolved_by_staff"
@@ -94,31 +101,44 @@ class ReasonCode(StrEnum):
     LINK_CHANGED = "link_changed"
 
 
+def _(sentence: str) -> str:
+    """Mark a sentence for translators; where it is shown, it is translated."""
+    return sentence
+
+
 REASONS: Mapping[ReasonCode, str] = {
-    ReasonCode.DECLINED_BY_HOST: "The bank declined. No money moved.",
-    ReasonCode.RETRIES_EXHAUSTED: "Every allowed try failed and none moved money.",
-    ReasonCode.HOST_TIMEOUT: "The bank did not answer in time; a reversal undoes whatever it did.",
-    ReasonCode.CONNECTION_LOST: "The connection broke before the bank answered; a reversal undoes whatever it did.",
-    ReasonCode.LINK_TAKEN_OVER: "The worker holding the connection was replaced before the answer was read; "
-    "a reversal undoes whatever the bank did.",
-    ReasonCode.WRONG_ANSWER: "The bank's answer does not match the request; a reversal undoes whatever it did.",
-    ReasonCode.BAD_MAC: "The bank's answer is not signed as it must be; a reversal undoes whatever it did.",
-    ReasonCode.OUTCOME_UNKNOWN: "The bank does not know the outcome; a reversal undoes whatever it did.",
-    ReasonCode.DUPLICATE_REFUSED: "The bank took the first write for a duplicate; a reversal undoes whatever it did.",
-    ReasonCode.PARTIAL_APPROVAL: "The bank approved only a part, which is not taken; a reversal undoes it.",
-    ReasonCode.LATE_APPROVAL: "The bank approved after the payment was settled otherwise; a reversal undoes that.",
-    ReasonCode.REVERSAL_DECLINED: "The bank has not accepted the reversal yet; it is repeated until it does.",
-    ReasonCode.REVERSAL_REFUSED: "The bank refuses the reversal. A person must settle this with the bank.",
-    ReasonCode.CANNOT_BE_ENCODED: "The payment cannot be written as a message of this link. Nothing was sent.",
-    ReasonCode.ENTRY_MISSING: "Nothing in the queue stood for this payment. A person must look at it.",
-    ReasonCode.CANNOT_BE_SETTLED: "The bank's answer could not be worked on. A person must look at it.",
-    ReasonCode.EXPIRED_UNSENT: "The payment expired before it could be sent. No money moved.",
-    ReasonCode.REVERSED_BY_STAFF: "Staff ordered the reversal of what the bank may have done.",
-    ReasonCode.RESOLVED_BY_STAFF: "Staff settled this with the bank, on the evidence they noted.",
-    ReasonCode.CANCELLED_BY_CLIENT: "Cancelled before it was sent. No money moved.",
-    ReasonCode.CANCELLED_BY_STAFF: "Cancelled by staff before it was sent. No money moved.",
-    ReasonCode.LINK_UNAVAILABLE: "The link to the bank went down before this was sent. No money moved.",
-    ReasonCode.LINK_CHANGED: "The link's configuration changed before this was sent; it is prepared anew.",
+    ReasonCode.DECLINED_BY_HOST: _("The bank declined. No money moved."),
+    ReasonCode.RETRIES_EXHAUSTED: _("Every allowed try failed and none moved money."),
+    ReasonCode.HOST_TIMEOUT: _("The bank did not answer in time; a reversal undoes whatever it did."),
+    ReasonCode.CONNECTION_LOST: _("The connection broke before the bank answered; a reversal undoes whatever it did."),
+    ReasonCode.LINK_TAKEN_OVER: _(
+        "The worker holding the connection was replaced before the answer was read; "
+        "a reversal undoes whatever the bank did."
+    ),
+    ReasonCode.WRONG_ANSWER: _("The bank's answer does not match the request; a reversal undoes whatever it did."),
+    ReasonCode.BAD_MAC: _("The bank's answer is not signed as it must be; a reversal undoes whatever it did."),
+    ReasonCode.OUTCOME_UNKNOWN: _("The bank does not know the outcome; a reversal undoes whatever it did."),
+    ReasonCode.DUPLICATE_REFUSED: _(
+        "The bank took the first write for a duplicate; a reversal undoes whatever it did."
+    ),
+    ReasonCode.PARTIAL_APPROVAL: _("The bank approved only a part, which is not taken; a reversal undoes it."),
+    ReasonCode.LATE_APPROVAL: _("The bank approved after the payment was settled otherwise; a reversal undoes that."),
+    ReasonCode.REVERSAL_DECLINED: _("The bank has not accepted the reversal yet; it is repeated until it does."),
+    ReasonCode.REVERSAL_REFUSED: _("The bank refuses the reversal. A person must settle this with the bank."),
+    ReasonCode.APPROVED_THEN_NOT_FOUND: _(
+        "The bank approved, and says that it has nothing to reverse. A person must settle this with the bank."
+    ),
+    ReasonCode.CANNOT_BE_ENCODED: _("The payment cannot be written as a message of this link. Nothing was sent."),
+    ReasonCode.ENTRY_MISSING: _("Nothing in the queue stood for this payment. A person must look at it."),
+    ReasonCode.LANE_HELD: _("The payment before it in its lane is on hold, and a person has to settle that one first."),
+    ReasonCode.CANNOT_BE_SETTLED: _("The bank's answer could not be worked on. A person must look at it."),
+    ReasonCode.EXPIRED_UNSENT: _("The payment expired before it could be sent. No money moved."),
+    ReasonCode.REVERSED_BY_STAFF: _("Staff ordered the reversal of what the bank may have done."),
+    ReasonCode.RESOLVED_BY_STAFF: _("Staff settled this with the bank, on the evidence they noted."),
+    ReasonCode.CANCELLED_BY_CLIENT: _("Cancelled before it was sent. No money moved."),
+    ReasonCode.CANCELLED_BY_STAFF: _("Cancelled by staff before it was sent. No money moved."),
+    ReasonCode.LINK_UNAVAILABLE: _("The link to the bank went down before this was sent. No money moved."),
+    ReasonCode.LINK_CHANGED: _("The link's configuration changed before this was sent; it is prepared anew."),
 }
 
 
@@ -131,8 +151,11 @@ class MessageKind(StrEnum):
 
 
 def message_kind(operation: Operation) -> MessageKind:
-    """A capture tells what happened at the counter; everything else asks."""
-    return MessageKind.ADVICE if operation is Operation.CAPTURE else MessageKind.REQUEST
+    """A capture tells what happened at the counter, and a void is asked again as itself (0401) until it is answered.
+
+    A void is a reversal, and no bank knows the reversal of one. Everything else asks once.
+    """
+    return MessageKind.ADVICE if operation in (Operation.CAPTURE, Operation.VOID) else MessageKind.REQUEST
 
 
 class Outcome(StrEnum):
@@ -190,6 +213,8 @@ class Answer(msgspec.Struct, frozen=True):
     authorisation_code: str | None = None
     host_rrn: str | None = None
     balances: tuple[Balance, ...] = ()
+    #: the host says that it carried the message out, at least in part, whether that counts or not
+    approves: bool = False
 
 
 class Original(msgspec.Struct, frozen=True):

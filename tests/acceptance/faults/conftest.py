@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.faults.services import Services, services
 from tests.faults.stack import ProxiedFerry
 from tests.stack import Stack, fresh_database
 
-_SETTINGS = {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "CACHE_SECONDS": "1"}
+SETTINGS = {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "CACHE_SECONDS": "1"}
 
 
 def set_off(ferry: ProxiedFerry, *more: str) -> None:
@@ -30,7 +31,7 @@ def proxied(tmp_path: Path, prepared: Stack) -> Iterator[ProxiedFerry]:
     """Everything running, behind a proxy."""
     tmp_path.chmod(0o755)
     with fresh_database(os.environ["DATABASE_URL"], copied_from=prepared.database_url) as database_url:
-        ferry = ProxiedFerry(tmp_path / "state", database_url, prepared.broker_url, settings=dict(_SETTINGS))
+        ferry = ProxiedFerry(tmp_path / "state", database_url, prepared.broker_url, settings=dict(SETTINGS))
         ferry.api_key, ferry.proxy_port = prepared.api_key, prepared.simulator_port
         purge(ferry.broker_url)
         try:
@@ -38,6 +39,20 @@ def proxied(tmp_path: Path, prepared: Stack) -> Iterator[ProxiedFerry]:
             yield ferry
         finally:
             ferry.stop()
+
+
+@contextmanager
+def running_on(services: Services, folder: Path, database_url: str = "", **settings: str) -> Iterator[ProxiedFerry]:
+    """Everything prepared and running behind a proxy, on these services: in a database of them, or in their own."""
+    place = services.place
+    ferry = ProxiedFerry(folder, database_url or place.database_url, place.broker_url, settings=SETTINGS | settings)
+    purge(ferry.broker_url)
+    ferry.prepare()
+    try:
+        set_off(ferry)
+        yield ferry
+    finally:
+        ferry.stop()
 
 
 @pytest.fixture(scope="package")
@@ -53,13 +68,8 @@ def own_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]
 def served(tmp_path: Path, own_services: Services) -> Iterator[ProxiedFerry]:
     """Everything running, on services of its own, behind a proxy."""
     tmp_path.chmod(0o755)
-    place = own_services.place
-    with fresh_database(place.database_url) as database_url:
-        ferry = ProxiedFerry(tmp_path / "state", database_url, place.broker_url, settings=dict(_SETTINGS))
-        purge(ferry.broker_url)
-        ferry.prepare()
-        try:
-            set_off(ferry)
-            yield ferry
-        finally:
-            ferry.stop()
+    with (
+        fresh_database(own_services.place.database_url) as database_url,
+        running_on(own_services, tmp_path / "state", database_url) as ferry,
+    ):
+        yield ferry

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from tests.stack import Process, wait_until
 
 PATIENCE_S = 30
 ENDS = {"approved", "reversed"}
+OURS = ("web", "worker", "link", "beat")
 
 
 def started_to_die(ferry: Ferry, victim: str, place: str, count: int) -> Process:
@@ -31,6 +33,7 @@ def started_to_die(ferry: Ferry, victim: str, place: str, count: int) -> Process
         ("worker", [("encoding", 3), ("dispatched", 3), ("before_a_ring", 2), ("after_a_ring", 2)]),
         ("worker", [("before_outcome", 2), ("outcome_committed", 2)]),
         ("link", [("dispatched_before_take", 2), ("taken_before_write", 2), ("written", 2)]),
+        ("link", [("half_written", 6)]),
         ("link", [("read_before_filing", 3), ("filed", 2)]),
     ],
 )
@@ -51,6 +54,44 @@ def test_every_payment_ends_although_a_process_dies(
     statuses = running.statuses()
     assert (statuses.keys() <= ENDS, sum(statuses.values())) == (True, len(posted)), statuses
     assert victim == "link" or statuses.keys() == {"approved"}, "only what may be on the wire is reversed"
+    running.everything_holds()
+
+
+def test_everybody_dies_at_once_under_load(running: Ferry) -> None:
+    posted: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            posting = pool.submit(running.post_all, [100] * 60, 6, expires_in=3600)
+            goal = running.approved() + 10
+            wait_until(lambda goal=goal: running.approved() > goal, PATIENCE_S, "payments are approved")  # type: ignore[misc]
+            for name in OURS:
+                running.processes[name].popen.kill()
+            for name in OURS:
+                running.processes[name].kill()
+            running.start(*OURS)
+            posted += posting.result()
+
+    running.wait_until_ended(45)
+    running.wait_for_late_answers()
+    statuses = running.statuses()
+    assert (statuses.keys() <= ENDS, sum(statuses.values())) == (True, len(posted)), statuses
+    running.everything_holds()
+
+
+def test_a_payment_that_ends_every_worker_is_held_and_its_siblings_are_paid(running: Ferry) -> None:
+    running.processes["worker"].kill()
+    (deadly,) = running.post_all([100], expires_in=3600)
+    for _ in range(3):
+        dying = started_to_die(running, "worker", "encoding", 1)
+        wait_until(lambda dying=dying: not dying.is_running, PATIENCE_S, "the worker died of it")  # type: ignore[misc]
+    running.post_all([100] * 5, expires_in=3600)
+    running.start("worker")
+
+    wait_until(lambda: running.statuses() == {"on_hold": 1, "approved": 5}, PATIENCE_S, "its siblings are paid")
+    held = running.sql("SELECT payment_id::text AS id, state FROM queueing_queueentry")
+    assert [(row.id, row.state) for row in held] == [(deadly, "held")]
+    alerting = httpx.get(f"{running.url}/metrics").text
+    assert "ferryman_on_hold 1.0" in alerting
     running.everything_holds()
 
 

@@ -34,7 +34,7 @@ def write_without_looking_at_the_lease(put: Put) -> None:
     from processor.lease import Keeper  # noqa: PLC0415
 
     put(Keeper, "holds", property(lambda _: True))
-    put(Keeper, "deadline", property(lambda _: float("inf"), lambda *_: None))
+    put(Keeper, "deadline", property(lambda _: float("inf"), lambda *_: None), of_instances=True)
 
 
 @mutant
@@ -55,7 +55,7 @@ def resend_on_reconnect(put: Put) -> None:
     lost: list[Any] = []
 
     def lose(self: Any, cause: Any) -> None:
-        lost.extend(sent.message for sent in self._in_flight.values())
+        lost.extend(self.window.messages)
         usual(self, cause)
 
     def went_up(self: Any) -> None:
@@ -82,8 +82,8 @@ def match_by_order_of_arrival(put: Put) -> None:
     usual = machine.Machine._read
 
     def read(self: Any, body: bytes, now: Any) -> None:
-        if self._in_flight and body[1:2] in b"124" and body[2:3] in b"13":
-            sent = self._in_flight.pop(next(iter(self._in_flight)))
+        if self.window and body[1:2] in b"124" and body[2:3] in b"13":
+            sent = self.window.answered(next(iter(self.window.keys)))
             self._events.append(Answered(sent.message, body, 0.0))
         else:
             usual(self, body, now)
@@ -173,12 +173,87 @@ def untake_what_was_written(put: Put) -> None:
 
 
 @mutant
+def only_a_notice_moves_the_date(put: Put) -> None:
+    """What answers tell of the business date is not heard: a cut-over lost on the wire is lost for good."""
+    from processor.link.business_day import BusinessDay  # noqa: PLC0415
+
+    put(BusinessDay, "hear", lambda *_: None)
+
+
+@mutant
+def a_cut_over_counts_twice(put: Put) -> None:
+    """The notice of a day that an answer told before moves the date once more."""
+    from processor import statements as sql  # noqa: PLC0415
+
+    def changed(model: Any) -> Any:
+        def cut_over(tables: Any, p: Any) -> Any:
+            tables.one["status"] = tables.one["status"].changed(business_date_told_at=None, last_cut_over="")
+            return model(tables, p)
+
+        return cut_over
+
+    model_of(put, sql.CUT_OVER, changed)
+
+
+@mutant
 def send_what_expired_in_hand(put: Put) -> None:
     """What expired between take and write is written all the same (M13)."""
     from processor.taking import Taker  # noqa: PLC0415
 
-    put(Taker, "next", lambda self, limit, _: [self._in_hand.popleft() for _ in range(min(limit, self.in_hand))])
+    put(Taker, "next", lambda self, limit, *_: [self._in_hand.popleft() for _ in range(min(limit, self.in_hand))])
     _take_expired(put)
+
+
+@mutant
+def write_what_is_in_flight(put: Put) -> None:
+    """A repeat is written while an earlier write of the same message waits for its answer."""
+    from processor.taking import Taker  # noqa: PLC0415
+
+    usual = Taker.next
+    put(Taker, "next", lambda self, limit, now, _: usual(self, limit, now, ()))
+
+
+@mutant
+def write_while_the_breaker_is_open(put: Put) -> None:
+    """An open breaker is shown and stops nothing."""
+    from processor.link.breaker import Breaker  # noqa: PLC0415
+
+    put(Breaker, "room", lambda self, window: window)
+
+
+@mutant
+def pause_and_go_on(put: Put) -> None:
+    """Staff are told that payments are stopped, and they go on."""
+    from processor.course import Course  # noqa: PLC0415
+    from processor.links import LiveLink  # noqa: PLC0415
+
+    put(Course, "lowest", property(lambda _: 0))
+    put(LiveLink, "lowest", property(lambda _: 0))
+
+
+@mutant
+def leave_what_was_begun(put: Put) -> None:
+    """A command whose worker died is left running for ever."""
+    from processor import statements as sql  # noqa: PLC0415
+
+    def changed(model: Any) -> Any:
+        def claim(tables: Any, p: Any) -> Any:
+            running = {i: c for i, c in tables.commands.items() if c.state == "running"}
+            claimed = model(tables, p)
+            tables.commands |= running
+            return claimed
+
+        return claim
+
+    model_of(put, sql.CLAIM_COMMAND, changed)
+
+
+@mutant
+def stay_with_the_second_host(put: Put) -> None:
+    """Nobody looks whether the first host is back."""
+    from processor.link.roster import Roster  # noqa: PLC0415
+
+    put(Roster, "wants_to_look", lambda *_: False)
 
 
 @mutant

@@ -31,8 +31,8 @@ def nothing_ever_wakes(put: Put) -> None:
 
 
 @mutant
-def wait_by_a_clock_that_is_wrong(put: Put) -> None:
-    """A worker's clock that is days ahead makes a reversal wait for days."""
+def wait_by_a_clock_that_is_set_back(put: Put) -> None:
+    """A database's clock that is set back by days makes a reversal wait for days."""
     from queueing import queue  # noqa: PLC0415
 
     put(queue, "_longest_wait", lambda: timedelta(days=9999))
@@ -57,17 +57,17 @@ def two_accepts_of_one_key(put: Put) -> None:
 @mutant
 def another_body_is_a_replay(put: Put) -> None:
     """The same key with another body is answered with the first payment (I2)."""
-    from transactions import services  # noqa: PLC0415
+    from transactions import accepting  # noqa: PLC0415
 
-    put(services, "_fingerprint", lambda _: "always the same")
+    put(accepting, "fingerprint_of", lambda _: "always the same")
 
 
 @mutant
 def cancel_after_take(put: Put) -> None:
     """A payment is cancelled though its frame was taken (M12)."""
-    from transactions import services  # noqa: PLC0415
+    from transactions import asking  # noqa: PLC0415
 
-    put(services, "_NOT_TAKEN", ("waiting", "blocked", "ready", "dispatched", "held", "taken", "answered"))
+    put(asking, "NOT_TAKEN", ("waiting", "blocked", "ready", "dispatched", "held", "taken", "answered"))
 
 
 @mutant

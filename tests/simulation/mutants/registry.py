@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
-Put: TypeAlias = Callable[[Any, str, Any], None]
+Put: TypeAlias = Callable[..., None]
 MUTANTS: dict[str, Callable[[Put], None]] = {}
 
 
@@ -40,13 +40,27 @@ def rule_of(put: Put, command: str, rule: Callable[..., Any]) -> None:
 
 #: mutants that show under a rare fault only: their seeds have it, so that they need not be many
 FORCED: Mapping[str, Sequence[str]] = {
-    "take_without_epoch_check": ("database: statements arrive late", "kill a link worker"),
-    "wait_by_a_clock_that_is_wrong": ("a wall clock jumps", "host: silent"),
+    "take_without_epoch_check": (
+        *("database: statements arrive late", "kill a link worker", "cut a link worker's power"),
+        *("stop the link worker", "cut a link worker off the database", "pause a link worker"),
+    ),
+    "wait_by_a_clock_that_is_set_back": ("the database's wall clock jumps", "host: silent"),
     "approve_94_on_the_first_write": ("host: unknown codes",),
     "accept_a_partial_approval": ("host: unknown codes",),
     "unknown_codes_decline": ("host: unknown codes",),
     "decline_68": ("host: unknown codes",),
     "drop_a_reversal_after_three_tries": ("host: silent", "host: declines reversals"),
+    "believe_a_host_that_forgets": ("host: forgets what it approved",),
+    "only_a_notice_moves_the_date": ("host: cut-over nobody hears of",),
+    "a_cut_over_counts_twice": ("host: cut-over", "database: loses acknowledgements"),
+    "book_a_reversal_today": ("host: cut-over", "host: silent"),
+    "write_what_is_in_flight": ("an entry is lost", "host: slow", "host: declines reversals", "host: silent"),
+    "write_while_the_breaker_is_open": ("host: silent",),
+    "pause_and_go_on": ("staff: work the console", "broker: slow"),
+    "leave_what_was_begun": ("staff: work the console", "kill a link worker", "cut a link worker's power"),
+    "stay_with_the_second_host": ("host: the first endpoint is down",),
+    "nothing_held_is_unclear": ("an entry is lost", "staff: work the desk"),
+    "cancel_what_was_told": ("host: silent", "clients: cancel"),
     "cancel_after_take": ("clients: cancel", "host: slow"),
     "drop_an_unmatched_answer": ("host: works late",),
     "ignore_a_late_approval": ("host: works late",),
@@ -61,8 +75,9 @@ def living(name: str) -> Iterator[None]:
     """Let a mutant live."""
     with ExitStack() as stack:
 
-        def put(where: Any, what: str, changed: Any) -> None:
-            stack.enter_context(patch.object(where, what, changed, create=True))
+        def put(where: Any, what: str, changed: Any, of_instances: bool = False) -> None:  # noqa: FBT001
+            # A name that is not there would break nothing, unless only instances have it.
+            stack.enter_context(patch.object(where, what, changed, create=of_instances))
 
         MUTANTS[name](put)
         yield

@@ -85,6 +85,15 @@ def a_declined_reversal_is_accepted(put: Put) -> None:
 
 
 @mutant
+def believe_a_host_that_forgets(put: Put) -> None:
+    """A host that approved and then does not find it is taken at its word (M7)."""
+    from transactions.domain import decide  # noqa: PLC0415
+    from transactions.domain.answers import NotFound  # noqa: PLC0415
+
+    put(decide, "not_found", lambda *_: NotFound.FINAL)
+
+
+@mutant
 def approve_94_on_the_first_write(put: Put) -> None:
     """A duplicate's refusal of the first write is a success (M11)."""
     _verdict(put, "REQUEST", lambda usual, code, *rest: _approved() if code == "94" else usual(code, *rest))
@@ -187,6 +196,29 @@ def new_stan_on_a_repeat(put: Put) -> None:
 
 
 @mutant
+def book_a_reversal_today(put: Put) -> None:
+    """A reversal is booked on the business date of its making, not on its original's."""
+    from msgspec.structs import replace  # noqa: PLC0415
+
+    from transactions.domain import commands  # noqa: PLC0415
+
+    def dispatch(**fields: Any) -> Any:
+        today = stage.Stage.current.tables.one["status"].business_date
+        return replace(usual(**fields), business_date=today)
+
+    usual = commands.Dispatch
+    put(commands, "Dispatch", dispatch)
+
+
+@mutant
+def nothing_held_is_unclear(put: Put) -> None:
+    """Staff may cancel a held payment that the bank may have carried out."""
+    from transactions.domain import decide  # noqa: PLC0415
+
+    put(decide, "_is_unclear", lambda _: False)
+
+
+@mutant
 def reverse_another_stan(put: Put) -> None:
     """Field 90 of a reversal names another message than the one to be undone (M5)."""
     from msgspec.structs import replace  # noqa: PLC0415
@@ -207,3 +239,28 @@ def stans_start_again(put: Put) -> None:
     from transactions import forwarding  # noqa: PLC0415
 
     put(forwarding, "_draw_stans", lambda config, count, second: list(range(1, count + 1)))
+
+
+@mutant
+def children_reserve_nothing(put: Put) -> None:
+    """Two refunds at once each look only at what has ended (M9)."""
+    from transactions import following  # noqa: PLC0415
+    from transactions.domain.children import NOTHING  # noqa: PLC0415
+
+    put(following, "reserved", lambda _: NOTHING)
+
+
+@mutant
+def an_original_is_not_told(put: Put) -> None:
+    """A child is approved, and its original does not show it (M9)."""
+    from transactions import ending  # noqa: PLC0415
+
+    put(ending, "_tell_originals", lambda _: None)
+
+
+@mutant
+def cancel_what_was_told(put: Put) -> None:
+    """A capture or void that the bank has not answered yet is cancelled, though the bank may have acted on it."""
+    from transactions.domain import decide  # noqa: PLC0415
+
+    put(decide, "_was_told", lambda _: False)

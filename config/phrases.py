@@ -1,0 +1,21 @@
+"""Phrases of unfold's pages that neither Django nor unfold has in other languages: here, translators find them."""
+
+from typing import Final
+
+from django.utils.translation import gettext_noop as _
+
+UNFOLD: Final = (
+    *(_("Light"), _("Dark"), _("System"), _("Return to site"), _("Go back"), _("More actions"), _("Expand row")),
+    *(
+        _("Type to search"),
+        _("Filters"),
+        _("Apply Filters"),
+        _("Reset filters"),
+        _("From"),
+        _("Date from"),
+        _("Date to"),
+    ),
+    *(_("Run"), _("Select action"), _("Select action to run"), _("Select record"), _("Select all rows")),
+    *(_("Next"), _("Previous"), _("True"), _("False"), _("Toggle password visibility")),
+    *(_("Forgotten your password or username?"),),
+)

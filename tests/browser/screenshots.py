@@ -1,0 +1,95 @@
+"""`make screenshots`: every page of the console into docs/screens/, desktop and phone, light and dark."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
+
+from tests.browser.console import DESKTOP, PHONE, launch, window
+from tests.browser.house import House, lived_in
+from tests.browser.screens import addresses, settle
+from tests.browser.steps import PAYMENTS
+from tests.receiver import Receiver, receiving
+from tests.stack import BASE, services, wait_until
+
+_FOLDER: Final = BASE / "docs" / "screens"
+_SIZES: Final = {"desktop": DESKTOP, "phone": PHONE}
+_SCHEMES: Final = ("light", "dark")
+#: a page is shown to this height, in so many colours
+_TALLEST: Final = 2400
+_COLOURS: Final = 128
+_SEEDED: Final = "2000"
+
+
+def main() -> None:
+    """Take them all."""
+    with tempfile.TemporaryDirectory(prefix="ferryman-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with services(folder / "services", durable=False) as (database, broker), sync_playwright() as playwright:
+            browser = launch(playwright)
+            with lived_in(folder / "house", database, broker) as house:
+                house.manage("seed", "--payments", _SEEDED, "--beside-real")
+                with receiving() as receiver:
+                    _furnish(browser, house, receiver)
+                    for size in _SIZES:
+                        for scheme in _SCHEMES:
+                            _take(browser, house, size, scheme)
+            browser.close()
+    _say(f"{sum(path.stat().st_size for path in _FOLDER.glob('*.png')) / 1e6:.1f} MB in {_FOLDER.relative_to(BASE)}")
+
+
+def _furnish(browser: Browser, house: House, receiver: Receiver) -> None:
+    """Let there be something on the pages of jobs and webhooks: payments cancelled, and others told of."""
+    with house.client() as client:
+        client.post("/webhook-endpoints", json={"url": receiver.url}).raise_for_status()
+    house.manage("link", "bank", "pause", "--reason", "screenshots")
+    for _ in range(3):
+        house.pay(125_000, expires_in=3600, reference="sent-twice")
+    with window(browser, house.url) as console:
+        console.sign_in(house.logins["operator"])
+        console.open(f"{PAYMENTS}?q=sent-twice")
+        console.page.locator(".fm-many").get_by_role("link", name="Cancel payment").click()
+        console.page.get_by_label("Why?").fill("the merchant sent them twice")
+        console.page.get_by_role("button", name="Cancel payment").click()
+        expect(console.page.locator("#job-progress")).to_contain_text("3 of 3")
+    house.manage("link", "bank", "resume", "--reason", "screenshots")
+    for amount in (84_000, 250_000):
+        house.pay(amount, wait_s=20)
+    wait_until(lambda: len(receiver.received) >= 5, 30, "all are told of")
+
+
+def _take(browser: Browser, house: House, size: str, scheme: str) -> None:
+    with window(browser, house.url, viewport=_SIZES[size], color_scheme=scheme) as console:
+        console.sign_in(house.logins["admin"])
+        for name, path in addresses(house):
+            console.open(path)
+            settle(console)
+            target = _FOLDER / f"{name}-{size}-{scheme}.png"
+            tall = min(_TALLEST, console.page.evaluate("() => document.documentElement.scrollHeight"))
+            whole = ViewportSize(width=_SIZES[size]["width"], height=max(tall, _SIZES[size]["height"]))
+            console.page.set_viewport_size(whole)
+            console.page.screenshot(path=target)
+            console.page.set_viewport_size(_SIZES[size])
+            _shrink(target)
+        _say(f"{size}, {scheme}")
+
+
+def _shrink(picture: Path) -> None:
+    """Few colours are enough for a page of text, and a tenth of the bytes."""
+    with Image.open(picture) as full:
+        few = full.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    few.save(picture, optimize=True)
+
+
+def _say(what: str) -> None:
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    main()

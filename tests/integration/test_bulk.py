@@ -1,0 +1,266 @@
+"""Many payments at once: a job whose items are each done once, whoever closes a tab or kills a worker."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from queueing.doorbell import MAINTENANCE
+from staff import requests
+from staff.audit import Actor
+from staff.models import Record, Request
+from tests.integration.conftest import Hand, status_of
+from transactions import auditing, bulk, services, tasks
+from transactions.actions import ACTIONS
+from transactions.job_models import Job, JobItem
+from transactions.models import Event, Payment
+
+OPAL = Actor("opal", may=lambda _: True)
+SARI = Actor("sari", may=lambda _: True)
+LIST = reverse("admin:transactions_payment_changelist")
+
+
+@pytest.fixture(autouse=True)
+def everything_holds(hand: Hand) -> object:
+    """Whatever a job does, the invariants hold afterwards."""
+    yield
+    assert [str(violation) for violation in auditing.violations()] == []
+
+
+@pytest.fixture
+def payments(hand: Hand) -> list[Payment]:
+    return [hand.accept(100 + number) for number in range(12)]
+
+
+def statuses() -> set[str]:
+    return set(Payment.objects.values_list("status", flat=True))
+
+
+def cancel(payments: list[Payment]) -> Job:
+    return bulk.begin(ACTIONS["cancel"], [payment.id for payment in payments], OPAL, "the shop closed")
+
+
+class TestAJob:
+    def test_it_is_begun_and_a_worker_does_it(self, payments: list[Payment], rings: list[tuple[str, float]]) -> None:
+        job = cancel(payments)
+        assert (MAINTENANCE, 0.0) in rings
+        assert statuses() == {"queued"}
+
+        tasks.work_on_jobs()
+
+        assert statuses() == {"cancelled"}
+        job.refresh_from_db()
+        assert job.ended_at is not None
+        assert bulk.progress(job) == {"done": 12}
+
+    def test_each_payment_has_its_event_and_its_record(self, payments: list[Payment]) -> None:
+        cancel(payments)
+        bulk.work()
+
+        assert Event.objects.filter(type="Cancelled", actor="staff:opal").count() == 12
+        assert Record.objects.filter(action="cancel_payment", who="opal", result="done").count() == 12
+        assert Record.objects.get(action="cancel_payments").detail == {"payments": 12}
+
+    def test_what_is_not_possible_is_said_and_the_others_go_on(self, hand: Hand, payments: list[Payment]) -> None:
+        hand.take(1)
+
+        job = cancel(payments)
+        bulk.work()
+
+        assert bulk.progress(job) == {"done": 11, "refused": 1}
+        assert "cannot be cancelled any more" in JobItem.objects.get(result="refused").outcome
+
+    def test_what_breaks_is_said_and_the_others_go_on(
+        self, payments: list[Payment], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = services.cancel
+
+        def breaks(payment_id: Any, **given: Any) -> None:
+            if payment_id == payments[3].id:
+                raise ZeroDivisionError
+            real(payment_id, **given)
+
+        monkeypatch.setattr(services, "cancel", breaks)
+        job = cancel(payments)
+        bulk.work()
+
+        assert bulk.progress(job) == {"done": 11, "failed": 1}
+        assert status_of(payments[3]) == "queued"
+
+    def test_twice_at_the_same_time_does_each_once(self, payments: list[Payment]) -> None:
+        job = cancel(payments)
+
+        def work(_: int) -> None:
+            bulk.work()
+            connection.close()
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(work, range(3)))
+
+        assert bulk.progress(job) == {"done": 12}
+        assert Event.objects.filter(type="Cancelled").count() == 12
+        assert Record.objects.filter(action="cancel_payment").count() == 12
+
+    def test_a_killed_worker_leaves_the_rest_to_the_next(
+        self, payments: list[Payment], rings: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = cancel(payments)
+        real = services.cancel
+
+        def killed(payment_id: Any, **given: Any) -> None:
+            real(payment_id, **given)
+            if payment_id == payments[5].id:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as broken:
+            broken.setattr(services, "cancel", killed)
+            with pytest.raises(KeyboardInterrupt):
+                bulk.work()
+        assert bulk.progress(job)["done"] == 5
+        assert status_of(payments[5]) == "queued"
+        rings.clear()
+
+        tasks.recover()
+        assert (MAINTENANCE, 0.0) in rings
+        tasks.work_on_jobs()
+
+        assert bulk.progress(job) == {"done": 12}
+        assert Event.objects.filter(type="Cancelled").count() == 12
+
+    def test_a_task_makes_room_and_rings_for_the_rest(
+        self, payments: list[Payment], rings: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bulk, "_AT_ONCE", 5)
+        job = cancel(payments)
+        rings.clear()
+
+        bulk.work()
+
+        assert bulk.progress(job) == {"done": 5, "": 7}
+        assert (MAINTENANCE, 0.0) in rings
+
+    def test_it_has_at_most_a_thousand(self, payments: list[Payment]) -> None:
+        with pytest.raises(bulk.TooMany):
+            bulk.begin(ACTIONS["cancel"], [uuid4() for _ in range(1001)], OPAL, "all")
+
+
+class TestReversingMany:
+    @pytest.fixture
+    def asked(self, unsettled: Payment) -> Request:
+        bulk.begin(ACTIONS["reverse"], [unsettled.id], OPAL, "letter 8")
+        return Request.objects.get(kind="reverse_payments")
+
+    def test_it_waits_for_a_second_person(self, asked: Request, unsettled: Payment) -> None:
+        bulk.work()
+
+        assert status_of(unsettled) == "on_hold"
+        assert Job.objects.get().started_at is None
+
+    def test_when_that_agrees_it_begins(self, asked: Request, unsettled: Payment, hand: Hand) -> None:
+        ended = requests.approve(asked.pk, SARI, "seen")
+        bulk.work()
+
+        assert ended.state == "done"
+        assert status_of(unsettled) == "reversing"
+        note = Event.objects.get(payment_id=unsettled.id, type="ReversalRequired").data["note"]
+        assert note == "letter 8 (sari agreed)"
+        hand.answer(hand.take()[0])
+
+    def test_turned_down_it_never_begins(self, asked: Request, unsettled: Payment) -> None:
+        requests.turn_down(asked.pk, SARI, "no")
+        bulk.work()
+
+        assert status_of(unsettled) == "on_hold"
+
+
+class TestThePages:
+    @pytest.fixture
+    def opal(self, hand: Hand) -> Client:
+        user = User.objects.create_user("opal", is_staff=True)
+        user.groups.set([Group.objects.get(name="operator")])
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    def test_what_is_ticked_is_cancelled(self, opal: Client, hand: Hand, payments: list[Payment]) -> None:
+        hand.take(1)
+        ticked = [str(payment.id) for payment in payments[:3]]
+
+        page = opal.post(LIST, {"action": "cancel_selected", "_selected_action": ticked}).content.decode()
+        assert "3 payments" in page
+        assert "1: The payment is on its way to the bank and cannot be cancelled any more." in page
+
+        begun = opal.post(reverse("admin:payments_cancel"), {"ids": ",".join(ticked), "reason": "the shop closed"})
+        bulk.work()
+
+        assert begun.status_code == 302
+        shown = opal.get(begun.headers["Location"]).content.decode()
+        assert "3 of 3" in shown
+        assert "cannot be cancelled any more" in shown
+
+    def test_all_open_ones_of_a_list_are_cancelled(self, opal: Client, hand: Hand) -> None:
+        for number in range(60):
+            hand.accept(number + 1, reference="order-7" if number % 2 else "order-8")
+        address = reverse("admin:payments_cancel")
+        assert f"{address}?q=order-7" in opal.get(LIST, {"q": "order-7"}).content.decode()
+
+        page = opal.get(address, {"q": "order-7"})
+        assert "30 payments" in page.content.decode()
+        ids = page.context["form"]["ids"].value()
+        opal.post(address, {"ids": ids, "reason": "the shop closed"})
+        bulk.work()
+
+        assert set(Payment.objects.filter(status="cancelled").values_list("reference", flat=True)) == {"order-7"}
+        assert Payment.objects.filter(status="cancelled").count() == 30
+
+    def test_nothing_is_done_without_a_reason_or_with_what_is_no_payment(
+        self, opal: Client, payments: list[Payment]
+    ) -> None:
+        address = reverse("admin:payments_cancel")
+
+        page = opal.post(address, {"ids": str(payments[0].id), "reason": ""}).content.decode()
+        assert "This field is required" in page
+        opal.post(address, {"ids": "nonsense", "reason": "the shop closed"})
+
+        assert not Job.objects.exists()
+
+    def test_a_list_with_nothing_open_says_so(self, opal: Client) -> None:
+        page = opal.get(reverse("admin:payments_cancel"), follow=True).content.decode()
+
+        assert "There is no open payment in this list" in page
+
+    def test_the_page_asks_how_far_it_is(self, opal: Client, payments: list[Payment]) -> None:
+        job = cancel(payments)
+        address = reverse("admin:transactions_job_progress", args=[job.pk])
+        assert "ferryman/job.js" in opal.get(reverse("admin:transactions_job_change", args=[job.pk])).content.decode()
+
+        before = json.loads(opal.get(address).content)
+        bulk.work()
+        after = json.loads(opal.get(address).content)
+
+        assert (before["is_over"], after["is_over"]) == (False, True)
+        assert "0 of 12" in before["html"]
+        assert "12 of 12" in after["html"]
+
+    def test_what_came_of_each_is_downloaded(self, opal: Client, payments: list[Payment]) -> None:
+        job = cancel(payments)
+        bulk.work()
+
+        response = opal.get(reverse("admin:transactions_job_export", args=[job.pk]))
+
+        assert b"".join(response.streaming_content).count(b"cancelled") == 12  # type: ignore[attr-defined]
+
+    def test_a_list_is_downloaded_masked_and_that_is_recorded(self, opal: Client, payments: list[Payment]) -> None:
+        response = opal.get(reverse("admin:payments_export"))
+        lines = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+
+        assert len(lines) == 13
+        assert "411111******1111" in lines[1]
+        assert "Warung Kopi" in lines[1]
+        assert Record.objects.get(action="export_payments").detail["payments"] == 12

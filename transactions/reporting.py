@@ -1,0 +1,194 @@
+"""What the reports read: sums of a business date or of a stretch of time, each by an index and bounded.
+
+Owns the reports' SQL. What the figures mean is said in `transactions.reports`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import OperationalError, transaction
+from psycopg.errors import QueryCanceled
+
+from queueing.database import rows, run
+from transactions.finding import WRONG_CLOCK, first_id, made_at
+from transactions.reports.bands import BOUNDS
+from transactions.reports.period import Asked
+from transactions.reports.settlement import Tally, tallies
+from transactions.reports.shares import OF_AMOUNTS
+
+#: so many payments a report reads at most, the newest of those asked for
+MOST: Final = 500_000
+#: so many of the slowest and most retried are shown
+_FOREMOST: Final = 25
+#: then it gives up: whoever looks is told to ask for less, and the database works for payments again
+_PATIENCE: Final = "10s"
+
+#: A business date lies together in the table: its index is a few pages, and costs a payment nothing.
+_SETTLED: Final = """
+SELECT p.currency, p.operation, p.original->>'operation' AS original, a.outcome, a.undoing,
+    count(*)::bigint AS attempts, sum(p.amount)::bigint AS amount
+FROM transactions_attempt a JOIN transactions_payment p ON p.id = a.payment_id
+WHERE a.business_date = %(day)s AND a.kind <> 'reversal' AND (%(link)s = '' OR a.link = %(link)s)
+GROUP BY 1, 2, 3, 4, 5"""
+
+#: One core at most, for payments need the others; and a plan made for any period would be one for a short one.
+_BOUNDED: Final = """
+SELECT set_config('statement_timeout', %(patience)s, true) AS patience,
+    set_config('plan_cache_mode', 'force_custom_plan', true) AS plans,
+    set_config('max_parallel_workers_per_gather', '0', true) AS workers"""
+
+#: What came just after the period, or carries a time of a wrong clock, does not push anything out of it.
+_EDGE: Final = """
+SELECT p.id FROM transactions_payment p WHERE p.id >= %(from)s AND p.id < %(to)s
+ORDER BY p.id DESC OFFSET %(most)s LIMIT 1"""
+
+#: Ids are in the order of acceptance: a period lies together in the table.
+_ACCEPTED: Final = """p.id >= %(first)s AND p.id < %(end)s AND p.created_at >= %(since)s AND p.created_at < %(until)s
+    AND (%(link)s = '' OR p.link = %(link)s) AND (%(operation)s = '' OR p.operation = %(operation)s)
+    AND (%(currency)s = '' OR p.currency = %(currency)s)"""
+
+_ENDS: Final = f"""
+SELECT p.operation, p.biller, p.currency, width_bucket(p.amount, %(bounds)s::bigint[]) AS band, p.status,
+    count(*)::bigint AS payments
+FROM transactions_payment p WHERE {_ACCEPTED}
+GROUP BY 1, 2, 3, 4, 5"""
+
+_BANDS: Final = f"""
+SELECT p.currency, width_bucket(p.amount, %(bounds)s::bigint[]) AS band,
+    count(*)::bigint AS payments, sum(p.amount)::bigint AS amount
+FROM transactions_payment p WHERE {_ACCEPTED} AND p.status = 'approved' AND p.amount > 0
+GROUP BY 1, 2 ORDER BY 1, 2"""
+
+_AMOUNTS: Final = f"""
+SELECT p.currency, count(*)::bigint AS payments, sum(p.amount)::bigint AS amount,
+    min(p.amount) AS lowest, max(p.amount) AS highest,
+    percentile_disc(%(of_amounts)s::float8[]) WITHIN GROUP (ORDER BY p.amount) AS percentiles
+FROM transactions_payment p WHERE {_ACCEPTED} AND p.status = 'approved' AND p.amount > 0
+GROUP BY 1 ORDER BY 1"""
+
+_QUARTERS: Final = f"""
+SELECT date_bin('15 minutes', p.created_at, 'epoch') AS at, count(*)::bigint AS payments,
+    count(p.ended_at)::bigint AS ended, count(*) FILTER (WHERE p.status = 'approved')::bigint AS approved
+FROM transactions_payment p WHERE {_ACCEPTED}
+GROUP BY 1"""
+
+_ANSWERED: Final = f"""
+FROM transactions_payment p JOIN transactions_attempt a ON a.payment_id = p.id
+WHERE {_ACCEPTED} AND a.payment_id >= %(first)s AND a.payment_id < %(end)s AND a.kind <> 'reversal'"""
+
+_CODES: Final = f"""
+SELECT a.response_code AS code, a.outcome, count(*)::bigint AS attempts {_ANSWERED} AND a.outcome <> 'unsent'
+GROUP BY 1, 2"""
+
+_LASTED: Final = f"""
+SELECT p.operation, round(1000 * extract(epoch FROM p.ended_at - p.created_at))::bigint AS took_ms,
+    count(*)::bigint AS payments
+FROM transactions_payment p WHERE {_ACCEPTED} AND p.ended_at IS NOT NULL
+GROUP BY 1, 2"""
+
+_TOOK: Final = f"""
+SELECT p.operation, round(1000 * extract(epoch FROM a.answered_at - a.taken_at))::bigint AS took_ms,
+    count(*)::bigint AS answers
+{_ANSWERED} AND a.answered_at >= a.taken_at
+GROUP BY 1, 2"""
+
+_SLOWEST: Final = f"""
+SELECT p.id, p.operation, p.amount, p.currency, p.status, p.created_at,
+    extract(epoch FROM p.ended_at - p.created_at)::float8 AS seconds
+FROM transactions_payment p WHERE {_ACCEPTED} AND p.ended_at IS NOT NULL
+ORDER BY p.ended_at - p.created_at DESC, p.id LIMIT %(foremost)s"""
+
+_SLOWEST_ANSWERS: Final = f"""
+SELECT p.id, p.operation, p.amount, p.currency, p.status, p.created_at,
+    extract(epoch FROM a.answered_at - a.taken_at)::float8 AS seconds
+{_ANSWERED} AND a.answered_at >= a.taken_at
+ORDER BY a.answered_at - a.taken_at DESC, p.id LIMIT %(foremost)s"""
+
+_RETRIED: Final = f"""
+SELECT p.id, p.operation, p.amount, p.currency, p.status, p.created_at, tried.tries, tried.repeats
+FROM (
+    SELECT DISTINCT a.payment_id AS id FROM transactions_attempt a
+    WHERE a.payment_id >= %(first)s AND a.payment_id < %(end)s
+        AND (a.repeats > 0 OR (a.number > 1 AND a.kind <> 'reversal' AND a.outcome <> 'unsent'))
+) AS found JOIN transactions_payment p ON p.id = found.id
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE a.kind <> 'reversal' AND a.outcome <> 'unsent')::bigint AS tries,
+        sum(a.repeats)::bigint AS repeats
+    FROM transactions_attempt a WHERE a.payment_id = p.id
+) AS tried
+WHERE {_ACCEPTED} AND (tried.tries > 1 OR tried.repeats > 0)
+ORDER BY tried.tries + tried.repeats DESC, p.id LIMIT %(foremost)s"""
+
+
+class TookTooLong(Exception):
+    """The report was not read in time; a shorter period is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read for a report."""
+
+    #: since when, where the period holds more payments than a report reads
+    only_since: datetime | None
+    #: the rows of each statement
+    parts: Sequence[Sequence[Any]]
+
+
+def settlement(day: date, link: str = "") -> list[Tally]:
+    """Return what a business date came to, over one link or all."""
+    return tallies(rows(_SETTLED, {"day": day, "link": link}))
+
+
+def ends(asked: Asked) -> Found:
+    """Read how many payments stand where (`success.Counted`); raises TookTooLong, as all of these do."""
+    return _read(asked, _ENDS)
+
+
+def values(asked: Asked) -> Found:
+    """Read the amounts of what was approved: by currency and band, and each currency's percentiles."""
+    return _read(asked, _BANDS, _AMOUNTS)
+
+
+def quarters(asked: Asked) -> Found:
+    """Read what was accepted in each quarter of an hour (`hours.Quarter`)."""
+    return _read(asked, _QUARTERS)
+
+
+def codes(asked: Asked) -> Found:
+    """Read what the bank answered, by code and outcome; an attempt that was never sent has no answer."""
+    return _read(asked, _CODES)
+
+
+def times(asked: Asked) -> Found:
+    """Read how long payments lasted and answers took, by operation; the slowest of both, and the most retried."""
+    return _read(asked, _LASTED, _TOOK, _SLOWEST, _SLOWEST_ANSWERS, _RETRIED)
+
+
+def _read(asked: Asked, *statements: str) -> Found:
+    wanted = {
+        "first": first_id(asked.since - WRONG_CLOCK),
+        "end": first_id(asked.until + WRONG_CLOCK),
+        "since": asked.since,
+        "until": asked.until,
+        "link": asked.link,
+        "operation": asked.operation,
+        "currency": asked.currency,
+        "bounds": list(BOUNDS),
+        "of_amounts": list(OF_AMOUNTS),
+        "foremost": _FOREMOST,
+    }
+    try:
+        with transaction.atomic():
+            run(_BOUNDED, {"patience": _PATIENCE})
+            edge = rows(_EDGE, {"from": first_id(asked.since), "to": first_id(asked.until), "most": MOST})
+            if edge:
+                wanted["first"] = UUID(int=edge[0].id.int + 1)
+            only_since = made_at(edge[0].id) if edge else None
+            return Found(only_since, [rows(statement, wanted) for statement in statements])
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise TookTooLong from error
+        raise
