@@ -16,15 +16,6 @@ hypothesis_settings.register_profile("here", deadline=None, derandomize=True, ma
 hypothesis_settings.load_profile("here")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print why a first try failed, whatever came of the second."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.section(f"first try of {report.nodeid}", yellow=True)
-        terminalreporter.line(report.longreprtext)
-        for title, text in report.sections:
-            terminalreporter.line(f"--- {title}\n{text}")
-
-
 @pytest.fixture(autouse=True)
 def rings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     """Hear the doorbell instead of ringing it: (queue, after how many seconds)."""

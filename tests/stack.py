@@ -33,10 +33,6 @@ _TETHER: Final = [PYTHON, "-I", "-S", str(BASE / "config" / "tether.py"), str(in
 T = TypeVar("T")
 
 
-class NotWithin(AssertionError):
-    """What was awaited did not come in its time: a bug, or a machine that had no time for us."""
-
-
 def wait_until(condition: Callable[[], T | None], within_s: float, what: str) -> T:
     """Return the first true value of a condition; fails with what was awaited."""
     deadline = time.monotonic() + within_s
@@ -44,7 +40,7 @@ def wait_until(condition: Callable[[], T | None], within_s: float, what: str) ->
         if value := condition():
             return value
         if time.monotonic() > deadline:
-            raise NotWithin(f"not within {within_s:g} s: {what}")
+            raise AssertionError(f"not within {within_s:g} s: {what}")
         time.sleep(0.02)
 
 

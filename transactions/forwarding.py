@@ -129,11 +129,11 @@ def _dispatch_some(config: LinkConfig, live: LiveLink) -> bool:
             return False
         _acquit()
         mark = queue.suspect_next(config.name, live.lowest)
-        if mark is not None:
-            _alone[config.name] -= 1
-            _dispatch_alone(config, live, mark)
-            return True
-        _alone[config.name] = 0
+        if mark is None:  # nothing is ready, or another has it: no reason to trust what comes next
+            return False
+        _alone[config.name] -= 1
+        _dispatch_alone(config, live, mark)
+        return True
     try:
         return dispatch_batch(config, live)
     except Exception:
@@ -142,10 +142,13 @@ def _dispatch_some(config: LinkConfig, live: LiveLink) -> bool:
 
 
 def _dispatch_alone(config: LinkConfig, live: LiveLink, mark: Mark) -> None:
-    """Dispatch an entry that is marked: if that ends this process, the mark stays, and the third is the last."""
+    """Dispatch an entry that is marked: if that ends this process, the mark stays, and the third is the last.
+
+    It stays, too, when another worker or thread has the entry: that one may be about to die of it, and this mark may be
+    the one that counts for both. Being dispatched takes every mark away.
+    """
     try:
-        if not dispatch_batch(config, live, mark.entry_id):
-            queue.trust(mark)
+        dispatch_batch(config, live, mark.entry_id)
     except (OperationalError, InterfaceError, MemoryError):
         _acquitted.append(mark)
         raise

@@ -1,6 +1,8 @@
 """Ferryman as it runs: real processes against one database, one broker and the simulator."""
 
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from tests.checks import Accounts, violations
 from tests.stack import Process, Stack, fresh_database, wait_until
 
 PATIENCE_S = 2
+PY_SPY = Path(sys.executable).with_name("py-spy")
 #: an amount ending in 69 is answered five seconds after the client's patience
 LATEST_ANSWER_S = PATIENCE_S + 5.5
 QUEUES = ("forward", "settle", "webhooks", "maintenance", "link.bank")
@@ -120,13 +123,26 @@ class Ferry(Stack):
         return f"{self.statuses()}\n{self.owed()}\n{self.tails()}"
 
     def tails(self) -> str:
-        """The last words of every process."""
+        """The last words of every process, and where each thread of those that run is."""
 
         def tail(process: Process) -> str:
             state = "running" if process.is_running else f"ended with {process.popen.returncode}"
-            return f"--- {process.name} {state}\n{process.log.read_text()[-1500:]}"
+            words = process.log.read_text()[-1500:]
+            return f"--- {process.name} {state}\n{words}\n{stacks(process) if process.is_running else ''}"
 
         return "\n".join(map(tail, self.processes.values()))
+
+
+def stacks(process: Process) -> str:
+    """Where each thread of a process and its children is, if the system lets us look."""
+    found = subprocess.run(
+        [PY_SPY, "dump", "--subprocesses", "--pid", str(process.pid)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    return found.stdout or found.stderr
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 from unittest.mock import Mock
 from uuid import UUID
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -38,6 +41,12 @@ def states() -> list[str]:
     return list(QueueEntry.objects.order_by("id").values_list("state", flat=True))
 
 
+def updates_of(table: str) -> Any:
+    """What this transaction did, and what its session has not reported yet of those before it."""
+    (counted,) = rows("SELECT * FROM pg_stat_xact_user_tables WHERE relname = %s", (table,))
+    return counted
+
+
 def a_worker_starts_again() -> None:
     """What was marked was so before this process was started."""
     QueueEntry.objects.update(suspected_at=F("suspected_at") - timedelta(days=1))
@@ -59,10 +68,11 @@ def test_dispatching_touches_no_index_of_the_payments(hand: Hand) -> None:
         hand.accept()
 
     with transaction.atomic():
+        before = updates_of("transactions_payment")
         forwarding.forward()
-        (updated,) = rows("SELECT * FROM pg_stat_xact_user_tables WHERE relname = 'transactions_payment'")
+        after = updates_of("transactions_payment")
 
-    assert (updated.n_tup_upd, updated.n_tup_hot_upd) == (40, 40)
+    assert (after.n_tup_upd - before.n_tup_upd, after.n_tup_hot_upd - before.n_tup_hot_upd) == (40, 40)
 
 
 def test_nothing_is_sealed_for_a_link_that_is_down(hand: Hand) -> None:
@@ -275,6 +285,25 @@ class TestWhatCannotBeEncoded:
         forwarding.forward()
 
         assert status_of(payment) == "in_flight"
+
+    def test_one_that_ends_the_worker_which_was_faster_keeps_its_mark(
+        self, hand: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hand.accept(1)
+        claim_one = queue.claim_one
+        faster = psycopg.connect(settings.DATABASE_DIRECT_URL)
+
+        def too_late(entry_id: int) -> object:
+            faster.execute("SELECT 1 FROM queueing_queueentry WHERE id = %s FOR UPDATE", (entry_id,))
+            return claim_one(entry_id)
+
+        monkeypatch.setattr(forwarding, "_alone", {})
+        monkeypatch.setattr(queue, "claim_one", too_late)
+        forwarding.forward()
+        faster.close()
+        ((suspicions, state),) = QueueEntry.objects.values_list("suspicions", "state")
+
+        assert (suspicions, state) == (1, "ready")
 
     def test_one_whose_worker_died_again_and_again_is_held(self, hand: Hand) -> None:
         payment = hand.accept(1)

@@ -104,7 +104,7 @@ def test_what_expires_does_so_by_the_database_whoever_is_early_or_late(
     brief = ferry.post_all([100] * 3, expires_in=3)
     patient = ferry.post_all([100] * 3, expires_in=3600)
 
-    wait_until(lambda: ferry.statuses().get("expired") == len(brief), 15, "the brief ones expired")
+    wait_until(lambda: ferry.statuses().get("expired") == len(brief), 30, "the brief ones expired")
     ferry.control("PUT", "/settings", {"refuse_sign_on": False})
     ferry.wait_until_ended(30)
     assert ferry.statuses() == {"expired": len(brief), "approved": len(patient)}

@@ -66,7 +66,7 @@ FORCED: Mapping[str, Sequence[str]] = {
     "ignore_a_late_approval": ("host: works late",),
     "settle_a_late_approval_as_approved": ("host: works late",),
     "no_orphans": ("kill a link worker", "host: slow"),
-    "write_without_looking_at_the_lease": ("cut a link worker off the database",),
+    "write_without_looking_at_the_lease": ("cut a link worker off the database", "database: slow"),
 }
 
 
