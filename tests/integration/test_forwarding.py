@@ -43,7 +43,7 @@ def states() -> list[str]:
 
 def updates_of(table: str) -> Any:
     """What this transaction did, and what its session has not reported yet of those before it."""
-    (counted,) = rows("SELECT * FROM pg_stat_xact_user_tables WHERE relname = %s", (table,))
+    (counted,) = rows("SELECT * FROM pg_stat_xact_user_tables WHERE relname = %(table)s", {"table": table})
     return counted
 
 
