@@ -96,17 +96,18 @@ def babbling(handler: BaseHTTPRequestHandler) -> None:
 
 
 class Receiver:
-    """A receiver: `manner` is how it answers from now on."""
+    """A receiver: `manner` is how it answers from now on, `hear` what is done with a request; it is kept without."""
 
-    def __init__(self, manner: Manner) -> None:
+    def __init__(self, manner: Manner, hear: Callable[[Received], object] | None = None) -> None:
         self.manner = manner
         self.received: list[Received] = []
+        self._hear = hear or self.received.append
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                receiver.received.append(Received(self.path, dict(self.headers), body))
+                receiver._hear(Received(self.path, dict(self.headers), body))
                 receiver.manner(self)
 
             def log_message(self, *_: Any) -> None:

@@ -29,6 +29,7 @@ from tests.acceptance.conftest import LATEST_ANSWER_S, PATIENCE_S
 from tests.faults.brokers import Broker, RabbitMQ, Valkey
 from tests.faults.forgery import forge_and_restore
 from tests.faults.injuries import FAULTS, Scene
+from tests.faults.listener import Listener
 from tests.faults.load import Clients
 from tests.faults.rabbit import NoRabbit, virtual_host
 from tests.faults.services import Services, services
@@ -69,6 +70,7 @@ class Chaos:
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
+        self._listener = Listener(self.ferry)
         self._keeper = threading.Thread(target=self._keep_running, daemon=True)
 
     def run(self, minutes: float, faults: int, rate: float) -> list[str]:
@@ -80,10 +82,12 @@ class Chaos:
         self._hurt(minutes * 60, faults)
         self._heal()
         found = self._come_to_rest(clients)
-        found += self.ferry.violations() + clients.check()
+        found += self.ferry.violations() + clients.check() + self._listener.violations()
         self.forged, unnoticed = forge_and_restore(self.ferry)
         found += unnoticed
-        print(f"clients were answered {dict(sorted(clients.statuses.items()))}; {self.ferry.statuses()}")
+        print(
+            f"clients were answered {dict(sorted(clients.statuses.items()))}; {self.ferry.statuses()}; {self._listener}"
+        )
         return found
 
     def _come_to_rest(self, clients: Clients) -> list[str]:
@@ -94,6 +98,7 @@ class Chaos:
             clients.stop(60)
             time.sleep(LATEST_ANSWER_S)
             self.ferry.wait_until_ended(_DRAIN_WITHIN_S)
+            self._listener.wait_until_told()
         except (AssertionError, *_AWAY) as error:
             return [f"L1: {error!r}"]
         return []
@@ -101,6 +106,7 @@ class Chaos:
     def stop(self) -> None:
         """End everything."""
         self._stopped.set()
+        self._listener.stop()
         self.ferry.stop()
 
     def _set_up(self) -> None:
@@ -122,6 +128,7 @@ class Chaos:
         ferry.start("simulator", "proxy", *_OURS)
         ferry.wait_until_up(60)
         ferry.control("PUT", "/settings", {"latency_s": 0.02, "jitter_s": 0.03, "client_waits_s": float(PATIENCE_S)})
+        self._listener.subscribe()
 
     def _keep_running(self) -> None:
         """What a supervisor does."""
@@ -146,7 +153,7 @@ class Chaos:
         began = time.time()
         for _ in range(20):
             try:
-                FAULTS[name][1](Scene(self.ferry, self.services, self.broker, dice))
+                FAULTS[name][1](Scene(self.ferry, self.services, self.broker, self._listener, dice))
                 break
             except _AWAY:
                 time.sleep(0.5)  # another fault keeps us from it
@@ -198,6 +205,7 @@ def main() -> int:
         with services(folder / "services") as running, _broker(options.broker, running) as broker:
             ferry = ProxiedFerry(folder / "state", running.place.database_url, broker.url)
             ferry.settings |= {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "LOG_LEVEL": "INFO"}
+            ferry.settings["WEBHOOK_PRIVATE_ADDRESSES"] = "1"
             chaos = Chaos(ferry, running, broker, options.seed)
             try:
                 return _report(chaos, options)

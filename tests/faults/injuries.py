@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from processor.lease import TTL_S
 from tests.faults.brokers import Broker
+from tests.faults.listener import Listener
 from tests.faults.services import Services
 from tests.faults.stack import ProxiedFerry
+from tests.receiver import Manner, answering, cut_off, hanging
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Scene:
     ferry: ProxiedFerry
     services: Services
     broker: Broker
+    listener: Listener
     dice: random.Random
 
 
@@ -71,6 +74,17 @@ def host(least_s: float, most_s: float, settings: Mapping[str, Any], *, drop: bo
             time.sleep(scene.dice.uniform(least_s, most_s))
         finally:
             scene.ferry.control_when_up("PUT", "/settings", {name: _HOST[name] for name in settings})
+
+    return act
+
+
+def receiver(least_s: float, most_s: float, manner: Manner) -> Fault:
+    """Whoever is told of payments is so for a while."""
+
+    def act(scene: Scene) -> None:
+        scene.listener.manner = manner
+        time.sleep(scene.dice.uniform(least_s, most_s))
+        scene.listener.behave()
 
     return act
 
@@ -179,4 +193,7 @@ FAULTS: Final[Mapping[str, tuple[int, Fault]]] = {
     "broker killed": (3, lambda scene: scene.broker.kill()),
     "broker wiped": (3, lambda scene: scene.broker.wipe(scene.dice)),
     "broker hangs": (2, _freeze_broker),
+    "receiver fails": (2, receiver(1, 6, answering(503))),
+    "receiver hangs": (2, receiver(1, 6, hanging)),
+    "receiver goes while it answers": (2, receiver(1, 6, cut_off)),
 }
