@@ -27,6 +27,8 @@ class Told:
 
     key: str
     body: Mapping[str, Any]
+    #: where it was posted
+    path: str = "/payments"
     payment_id: str = ""
     #: a final status, once one was told
     end: str = ""
@@ -98,21 +100,39 @@ class Clients:
                 self._tell_one(client, dice)
 
     def _tell_one(self, client: httpx.Client, dice: random.Random) -> None:
-        told = Told(str(uuid.UUID(int=dice.getrandbits(128))), _body(dice))
+        told = Told(_key(dice), _body(dice))
         headers = {"Prefer": "wait=2"} if dice.random() < 0.05 else {}
         while not self._post(client, told, headers):
             time.sleep(_AGAIN_S * dice.random())
         self.told.append(told)
+        if told.end == "approved" and dice.random() < 0.7:
+            self._give_back(client, told, dice)
         if dice.random() < 0.05:
             self._post(client, told, {})
         if dice.random() < 0.03:
             self._cancel(client, told)
 
+    def _give_back(self, client: httpx.Client, original: Told, dice: random.Random) -> None:
+        """Void it, or refund it in parts, some of which are more than is left."""
+        path = f"/payments/{original.payment_id}"
+        if dice.random() < 0.3:
+            children = [Told(_key(dice), {}, f"{path}/void")]
+        else:
+            part = {"amount": original.body["amount"] * dice.choice([3, 5, 10]) // 10}
+            children = [Told(_key(dice), part, f"{path}/refund") for _ in range(dice.randrange(1, 4))]
+        for child in children:
+            while not self._post(client, child, {}):
+                time.sleep(_AGAIN_S * dice.random())
+            if child.payment_id:
+                self.told.append(child)
+
     def _post(self, client: httpx.Client, told: Told, headers: Mapping[str, str]) -> bool:
         try:
-            answer = client.post("/payments", json=told.body, headers={"Idempotency-Key": told.key, **headers})
+            answer = client.post(told.path, json=told.body, headers={"Idempotency-Key": told.key, **headers})
         except httpx.TransportError:
             return False
+        if answer.status_code == 409 and told.path != "/payments" and not told.payment_id:
+            return True  # no more may be given back
         return self._hear(answer, told)
 
     def _cancel(self, client: httpx.Client, told: Told) -> None:
@@ -138,6 +158,10 @@ class Clients:
                 self.contradictions.append(f"payment {payment['id']} was {told.end} and then {payment['status']}")
             told.end = payment["status"]
         return True
+
+
+def _key(dice: random.Random) -> str:
+    return str(uuid.UUID(int=dice.getrandbits(128)))
 
 
 def _body(dice: random.Random) -> dict[str, Any]:
