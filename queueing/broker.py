@@ -10,6 +10,7 @@ from celery import current_app
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel, Transport
+from kombu.transport.virtual import QoS
 
 _DELIVERY_LIMIT: Final = 20
 _QUORUM: Final = {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
@@ -20,14 +21,20 @@ _PATIENCE_S: Final = 5
 class _RingChannel(Channel):
     """A Redis channel whose broker may vanish while rings are in hand: they are lost, and rung again (Q1).
 
-    Kombu would put them back as it closes, and acknowledge them on the closed channel: both end the worker.
+    Kombu would put them back as it closes, and acknowledge them on the closed channel: both end the worker. And what it
+    could not acknowledge would count as in hand for ever: with as many of them as a worker has threads it hears no more.
     """
 
     do_restore = False
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001  (kombu's)
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             super().basic_ack(delivery_tag, multiple)
+        except Exception:
+            QoS.ack(self.qos, delivery_tag)
+            raise
 
 
 Transport.Channel = _RingChannel
