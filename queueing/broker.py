@@ -22,7 +22,7 @@ class _RingChannel(Channel):
     """A Redis channel whose broker may vanish while rings are in hand: they are lost, and rung again (Q1).
 
     Kombu would put them back as it closes, and acknowledge them on the closed channel: both end the worker. And what it
-    could not acknowledge would count as in hand for ever: with as many of them as a worker has threads it hears no more.
+    could not acknowledge would count as in hand for ever: with as many of them as a worker has threads it is deaf.
     """
 
     do_restore = False

@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -33,8 +34,8 @@ def broker(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def test_what_could_not_be_acknowledged_is_in_hand_no_more(broker: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
     queue = queue_of(FORWARD)
     with Connection(f"redis+socket://{tmp_path}/valkey.sock?virtual_host=0") as connection:
-        rung = []
-        channel = connection.channel()
+        rung: list[Any] = []
+        channel: Any = connection.channel()
         with Consumer(channel, [queue], prefetch_count=PREFETCHED, on_message=rung.append):
             for _ in range(PREFETCHED):
                 Producer(connection.default_channel).publish({}, routing_key=FORWARD, declare=[queue])
