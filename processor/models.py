@@ -160,8 +160,8 @@ class LinkEvent(models.Model):
     state = models.TextField()
     endpoint = models.TextField(default="")
     cause = models.TextField(default="")
-    #: how long the step before it lasted
-    after_ms = models.IntegerField(null=True)
+    #: how long the step before it lasted; an integer ends after 25 days
+    after_ms = models.BigIntegerField(null=True)
 
     class Meta:
         indexes = [

@@ -32,6 +32,8 @@ from queueing.queue import LowWater
 
 _STATEMENT_TIMEOUT_MS: Final = 5000
 _PAUSE_S: Final = 0.2
+#: of a column: 36 minutes in microseconds
+_MOST: Final = 2**31 - 1
 ABANDONED: Final = (
     "The worker ended while it did this. Whether it was done shows in the link's state; it is not repeated."
 )
@@ -172,7 +174,7 @@ class LinkStore:
             "kinds": [one.kind for one in filings],
             "causes": [one.cause for one in filings],
             "times": [one.received_at for one in filings],
-            "elapsed": [None if one.elapsed_s is None else round(one.elapsed_s * 1e6) for one in filings],
+            "elapsed": [None if one.elapsed_s is None else min(round(one.elapsed_s * 1e6), _MOST) for one in filings],
             "dialects": [one.dialect for one in filings],
             "bodies": [one.body and self.vault.seal(Purpose.ANSWER, one.body, self.link.encode()) for one in filings],
         }
