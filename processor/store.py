@@ -126,22 +126,20 @@ class LinkStore:
     link: str
     epoch: int
     vault: Vault
+    #: the last take began above an id: that it found little says nothing of what is below
+    passed_over: bool = field(default=False, init=False)
     _low_water: LowWater = field(default_factory=LowWater)
     _connections: "dict[str, psycopg.AsyncConnection[Any]]" = field(default_factory=dict)
 
     async def take(self, limit: int, version: int, lowest: int = 0) -> list[Taken]:
         """Take up to `limit` dispatched frames of a version and at least a priority; none without the lease (F1)."""
-        parameters = {
-            **self._fence,
-            "limit": limit,
-            "version": version,
-            "lowest": lowest,
-            "low": self._low_water.current(),
-        }
+        low = self._low_water.current()
+        parameters = {**self._fence, "limit": limit, "version": version, "lowest": lowest, "low": low}
         # Before the question: however long the answer takes, what expires is not thought to live longer (M13).
         now = asyncio.get_running_loop().time()
         with STAGE_SECONDS.labels("take").time():
             rows = await self._rows("take", sql.TAKE, parameters)
+        self.passed_over = low > 0
         taken = sorted(rows, key=lambda row: (-row.priority, row.id))
         self._low_water.saw([row.id for row in taken], limit)
         return [
