@@ -238,7 +238,8 @@ def _live(name: str) -> dict[str, Any]:
 
 
 def _shown(command: LinkCommand) -> dict[str, Any]:
-    given = {} if command.verb == Verb.CONFIGURE else command.parameters
+    parameters = {} if command.verb == Verb.CONFIGURE else command.parameters
+    given = {field: value for field, value in parameters.items() if not isinstance(value, dict)}
     config = links.remembered(command.link)
     told = []
     for way, title in (("sent", _("Sent")), ("received", _("Received"))):

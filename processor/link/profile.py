@@ -23,6 +23,10 @@ class Profile(msgspec.Struct, frozen=True):
     sign_off_timeout_s: float = 1.0
 
     def patience_s(self, purpose: str) -> float:
-        """Return how long the answer to a network management message may take."""
-        own = {"sign_on": self.sign_on_timeout_s, "sign_off": self.sign_off_timeout_s}
+        """Return how long the answer to a message that is no payment may take."""
+        own = {
+            "sign_on": self.sign_on_timeout_s,
+            "sign_off": self.sign_off_timeout_s,
+            "reconciliation": self.answer_timeout_s,
+        }
         return own.get(purpose, self.echo_timeout_s)
