@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('processor', '0016_words'),
+        ('processor', '0017_link_history_for_months'),
     ]
 
     operations = [
