@@ -1,10 +1,14 @@
 """How one link is to behave, as a value."""
 
 from datetime import tzinfo
+from typing import Final
 
 import msgspec
 
 from processor.codec.dialects import Dialect
+
+#: what staff ask of the link next waits behind it
+_TOTALS_S: Final = 30.0
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -27,6 +31,6 @@ class Profile(msgspec.Struct, frozen=True):
         own = {
             "sign_on": self.sign_on_timeout_s,
             "sign_off": self.sign_off_timeout_s,
-            "reconciliation": self.answer_timeout_s,
+            "reconciliation": min(self.answer_timeout_s, _TOTALS_S),
         }
         return own.get(purpose, self.echo_timeout_s)

@@ -151,12 +151,15 @@ class TestTheMachine:
         assert (reply.token, reply.body is not None, machine.room) == ("token", True, 4)
         assert [event.mti for event in of(ev.NetworkMessage, events)] == ["0510"]
 
-    def test_silence_is_said_after_the_links_patience_and_a_late_answer_is_a_stray(self) -> None:
-        machine = up(answer_timeout_s=12)
+    @pytest.mark.parametrize(("patience_s", "silent_after_s"), [(12, 12), (300, 30)])
+    def test_silence_is_said_in_time_for_the_next_command_and_a_late_answer_is_a_stray(
+        self, patience_s: float, silent_after_s: float
+    ) -> None:
+        machine = up(answer_timeout_s=patience_s, echo_interval_s=900)
         asked = self.ask(machine)
 
-        assert not of(ev.Replied, machine.tick(moment(12)))
-        (reply,) = of(ev.Replied, machine.tick(moment(13)))
+        assert not of(ev.Replied, machine.tick(moment(silent_after_s)))
+        (reply,) = of(ev.Replied, machine.tick(moment(silent_after_s + 1)))
         assert reply.body is None
         late = {number: asked.fields[number] for number in (7, 11, 41)}
         assert of(ev.Stray, machine.receive(frame("0510", {**late, 39: "00"}), moment(14)))

@@ -211,11 +211,11 @@ def _lines(ours: Totals, theirs: Totals | None, currency: str) -> list[dict[str,
     for side in SIDES:
         for name, label, said in (
             (side, _LABELS[side], _number),
-            (f"{side}_minor", _AMOUNTS[side], lambda amount: words.signed_money(amount, currency)),
+            (f"{side}_minor", _AMOUNTS[side], lambda amount: _bare(amount, currency)),
         ):
             lines.append(_line(label, getattr(ours, name), getattr(theirs, name) if theirs else None, said))
     net = theirs.net_minor if theirs else None
-    return [*lines, _line(_("Net"), ours.net_minor, net, lambda amount: words.signed_money(amount, currency))]
+    return [*lines, _line(_("Net"), ours.net_minor, net, lambda amount: _bare(amount, currency))]
 
 
 def _line(label: Any, ours: int, theirs: int | None, said: Callable[[int], str]) -> dict[str, Any]:
@@ -227,6 +227,11 @@ def _line(label: Any, ours: int, theirs: int | None, said: Callable[[int], str])
         "difference": "–" if difference is None else f"{'+' if difference > 0 else ''}{said(difference)}",
         "differs": bool(difference),
     }
+
+
+def _bare(amount_minor: int, currency: str) -> str:
+    """Return an amount without its currency: the panel has it as its heading, and a phone little room."""
+    return words.signed_money(amount_minor, currency).replace(f"{currency} ", "")
 
 
 def _number(count: int) -> str:
