@@ -1,8 +1,12 @@
 """From a filed answer to a payment's end: every way it can go."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from processor.codec.message import decode
@@ -482,3 +486,25 @@ def test_a_late_approval_of_the_first_attempt_after_the_second_was_approved(hand
     undone = Attempt.objects.get(payment_id=payment.id, number=1)
     assert (undone.outcome, undone.undoing) == ("approved", "accepted")
     assert not QueueEntry.objects.exists()
+
+
+def test_a_cancel_that_comes_with_the_answer_and_the_settling_wait_in_line(hand: Hand) -> None:
+    payment = hand.accept()
+    hand.file(answering(hand.take()[0]))
+    with psycopg.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as looking:
+        cancelling = psycopg.connect(settings.DATABASE_DIRECT_URL)
+        cancelling.execute("SELECT 1 FROM queueing_queueentry WHERE payment_id = %s FOR UPDATE", (payment.id,))
+
+        def settle() -> None:
+            settling.settle()
+            connection.close()
+
+        settler = threading.Thread(target=settle)
+        settler.start()
+        while not looking.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            pass
+        cancelling.execute("SELECT 1 FROM transactions_payment WHERE id = %s FOR NO KEY UPDATE", (payment.id,))
+        cancelling.close()
+        settler.join()
+
+    assert status_of(payment) == "approved"
