@@ -170,8 +170,9 @@ class Commander:
 
     async def _resume(self, _: dict[str, Any]) -> Answer:
         await self._helm.want(Wanted.OPEN)
-        now = "" if self._helm.footing.is_up else " The link is down yet; they go out once it is up."
-        return done(f"Payments are taken again.{now}")
+        if self._helm.footing.is_up:
+            return done("Payments are taken again.")
+        return done("Payments are taken again. The link is down yet; they go out once it is up.")
 
     async def _reset_breaker(self, _: dict[str, Any]) -> Answer:
         self._helm.reset_breaker()
