@@ -66,8 +66,11 @@ FROM next n WHERE e.id = n.id RETURNING e.id, n.counts"""
 
 BLAME: Final = "UPDATE queueing_queueentry SET suspected_at = NULL WHERE id = %(id)s AND state = 'ready'"
 
+#: Not where another has the entry: that one may be about to die of it, and have made no mark because of this one.
 TRUST: Final = """
-UPDATE queueing_queueentry SET suspicions = suspicions - 1 WHERE id = %(id)s AND state = 'ready' AND suspicions > 0"""
+UPDATE queueing_queueentry SET suspicions = suspicions - 1 WHERE id = ANY(ARRAY(
+    SELECT id FROM queueing_queueentry WHERE id = %(id)s AND state = 'ready' AND suspicions > 0
+    FOR UPDATE SKIP LOCKED))"""
 
 AHEAD: Final = """
 SELECT count(*) AS dispatched FROM (
