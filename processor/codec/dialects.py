@@ -15,6 +15,8 @@ from processor.codec.specs import NUMERIC_1987, Spec, ascii_spec, binary_spec, e
 
 #: PIN block, MACs and their like: hexadecimal in our values, even where they travel as text
 _ALWAYS_BINARY = frozenset({52, 64, 96, 128})
+#: an amount behind C or D; 28 to 31 are as well, but hosts put other things there
+_SIGNED = frozenset({97})
 
 
 class FieldKind(enum.Enum):
@@ -23,6 +25,8 @@ class FieldKind(enum.Enum):
     NUMERIC = "n"
     TEXT = "ans"
     BINARY = "b"
+    #: C or D, and digits; packed digits leave the letter a byte of its own
+    SIGNED = "x+n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Dialect:
         layout = self.spec[str(number)]
         if number in self.numeric:
             kind = FieldKind.NUMERIC
+        elif number in _SIGNED:
+            kind = FieldKind.SIGNED
         elif layout["data_enc"] == "b" or number in _ALWAYS_BINARY:
             kind = FieldKind.BINARY
         else:

@@ -132,7 +132,7 @@ def read_totals(message: Message) -> Totals | None:
         return None
     totals = Totals(**{name: int(value or 0) for name, value in found.items()})
     net = message.get(_NET_FIELD)
-    if net and not (net[0] in "CD" and net.isascii() and net[1:].isdigit() and _signed(net) == totals.net_minor):
+    if net and _signed(net) != totals.net_minor:
         return None
     return totals
 

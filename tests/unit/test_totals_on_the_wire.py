@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.codec.dialects import DIALECTS, Dialect
+from processor.codec.errors import DecodeError, EncodeError
 from processor.codec.message import Message, decode, encode
 from processor.keys.signing import mac_fits, signed
 from processor.link import events as ev
@@ -86,6 +87,23 @@ def test_totals_cross_the_wire_unchanged(dialect: Dialect, numbers: tuple[int, .
     assert read_totals(decode(body, dialect)) == totals
 
 
+def test_packed_digits_leave_the_sign_of_the_net_a_byte_of_its_own() -> None:
+    dialect = DIALECTS["iso87-binary"]
+    net = encode(Message("0500", {97: "D0000000001200000"}), dialect)[-9:]
+
+    assert net == b"D" + bytes.fromhex("0000000001200000")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
+@pytest.mark.parametrize("net", ["X0000000001200000", "0000000000120000", "C000000000120000E"])
+def test_a_net_without_its_side_is_refused(dialect: Dialect, net: str) -> None:
+    with pytest.raises(EncodeError, match="97"):
+        encode(Message("0500", {97: net}), dialect)
+    good = encode(Message("0500", {97: "D0000000001200000"}), dialect)
+    with pytest.raises(DecodeError):
+        decode(good.replace("D".encode(dialect.text_encoding), "E".encode(dialect.text_encoding)), dialect)
+
+
 @pytest.mark.parametrize(
     ("fields", "theirs", "outcome"),
     [
@@ -107,7 +125,7 @@ def test_what_an_answer_says(fields: dict[int, str], theirs: Totals | None, outc
     assert read_answer(answer(fields, with_totals=theirs), ASKED, BANK).outcome is outcome
 
 
-@pytest.mark.parametrize("wrong", [{97: "C0000000001200000"}, {97: "X0000000001200000"}, {76: ""}])
+@pytest.mark.parametrize("wrong", [{97: "C0000000001200000"}, {97: "D0000000001200001"}, {76: ""}])
 def test_totals_that_do_not_add_up_to_their_net_are_none(wrong: dict[int, str]) -> None:
     assert read_totals(Message("0510", {**written(OURS, BANK), **wrong})) is None
 
