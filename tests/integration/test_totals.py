@@ -156,7 +156,7 @@ class TestTheAnswer:
         more: dict[str, Any] = {"debits": 3, "debits_minor": 450, "debit_reversals": 1, "debit_reversals_minor": 100}
         answered(asked, "out_of_balance", **more)
 
-        assert "The net is the same, so no money differs" in page(olga)
+        assert "so no money differs: what is undone unseen" in page(olga)
 
     @pytest.mark.parametrize(
         ("outcome", "state", "said"),

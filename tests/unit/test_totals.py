@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from processor.link.reconciliation import Totals
 from transactions.domain.values import Operation, Outcome, Undoing
 from transactions.reports.settlement import nets, tallies
-from transactions.reports.totals import Gap, gaps, totals
+from transactions.reports.totals import Gap, differs_in_reversed_only, gaps, totals
 
 
 @dataclass
@@ -90,3 +90,14 @@ def test_a_gap_is_how_much_more_the_host_counts() -> None:
 
     assert gaps(ours, theirs) == [Gap("debits", 2, -100)]
     assert gaps(ours, ours) == []
+
+
+def test_what_the_host_counts_twice_is_told_from_a_net_that_happens_to_be_the_same() -> None:
+    ours = Totals(debits=3, debits_minor=300)
+    undone_unseen = Totals(debits=4, debits_minor=400, debit_reversals=1, debit_reversals_minor=100)
+    both_ways = Totals(debits=4, debits_minor=400, credits=1, credits_minor=100)
+
+    assert both_ways.net_minor == ours.net_minor
+    assert differs_in_reversed_only(gaps(ours, undone_unseen))
+    assert not differs_in_reversed_only(gaps(ours, both_ways))
+    assert not differs_in_reversed_only(gaps(undone_unseen, ours))

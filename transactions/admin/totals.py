@@ -26,7 +26,7 @@ from transactions.admin import words
 from transactions.balancing import Told
 from transactions.domain.money import is_currency
 from transactions.reports.settlement import Counted
-from transactions.reports.totals import SIDES, Gap, gaps, totals
+from transactions.reports.totals import SIDES, Gap, differs_in_reversed_only, gaps, totals
 
 _LABELS: Final = {
     "debits": gettext_lazy("Debits"),
@@ -182,11 +182,11 @@ def _sentences(told: Told, outcome: str, currency: str) -> list[str]:
     if not found:
         return [_("The bank says that it does not balance, yet its totals are ours. Ask the bank.")]
     said = [_("Out of balance."), *(_sentence(gap, currency) for gap in found)]
-    if told.ours.net_minor == told.theirs.net_minor:
+    if differs_in_reversed_only(found):
         said.append(
             _(
-                "The net is the same, so no money differs: what is undone unseen counts at the bank once as it was "
-                "made and once as it was reversed."
+                "What the bank counts more it counts as reversed too, so no money differs: what is undone unseen "
+                "counts at the bank once as it was made and once as it was reversed."
             )
         )
     return said

@@ -51,6 +51,20 @@ def gaps(ours: Totals, theirs: Totals) -> list[Gap]:
     return [gap for gap in found if gap.number or gap.amount_minor]
 
 
+def differs_in_reversed_only(found: Iterable[Gap]) -> bool:
+    """Say whether what the host counts more it counts as reversed, too: what we never saw answered, and it undid.
+
+    A net that is the same does not say so: a debit and a credit that nobody reversed leave one as well.
+    """
+    more = {gap.side: (gap.number, gap.amount_minor) for gap in found}
+    none = (0, 0)
+    return (
+        all(number >= 0 for number, _ in more.values())
+        and more.get("debits", none) == more.get("debit_reversals", none)
+        and more.get("credits", none) == more.get("credit_reversals", none)
+    )
+
+
 def _of(one: Totals, name: str) -> int:
     counted: int = getattr(one, name)
     return counted
