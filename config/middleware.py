@@ -85,7 +85,9 @@ class BoundedBody:
             return self._get_response(request)
         if not request.user.is_authenticated:
             return HttpResponse(_("Too large"), "text/plain", 413)
-        context = {**admin.site.each_context(request), "title": _("Too large"), "most_mb": most // 2**20}
+        again = request.path if request.path == reverse("admin:hostfile_upload") else ""
+        context = {"title": _("Too large"), "most_mb": most // 2**20, "again": again}
+        context = {**admin.site.each_context(request), **context}
         return TemplateResponse(request, "413.html", context, status=413).render()
 
 

@@ -1,4 +1,4 @@
-"""Phrases of unfold's pages that neither Django nor unfold has in other languages: here, translators find them."""
+"""Phrases of other packages' pages that they have in no other language: here, translators find them."""
 
 from typing import Final
 
@@ -17,5 +17,10 @@ UNFOLD: Final = (
     ),
     *(_("Run"), _("Select action"), _("Select action to run"), _("Select record"), _("Select all rows")),
     *(_("Next"), _("Previous"), _("True"), _("False"), _("Toggle password visibility")),
-    *(_("Forgotten your password or username?"),),
+    *(_("Forgotten your password or username?"), _("Date"), _("Choose file to upload"), _("Select value")),
+)
+API_KEYS: Final = (
+    _("A free-form name for the API key. Need not be unique. 50 characters max."),
+    _("If the API key is revoked, clients cannot use it anymore. (This cannot be undone.)"),
+    _("Once API key expires, clients cannot use it anymore."),
 )

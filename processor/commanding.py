@@ -8,17 +8,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeAlias
 
-import msgspec
 import structlog
 
 from processor.adopting import NotAdopted, adopt
-from processor.codec.describe import masked_fields
-from processor.codec.dialects import Dialect
-from processor.codec.message import decode
+from processor.answering import Answer, done, failed, shown
 from processor.connection import Connection
 from processor.link.console import CommandState, Footing, Verb, refusal
+from processor.link.reconciliation import read_parameters
 from processor.link.wishes import Wanted
 from processor.links import LinkConfig
+from processor.reconciling import reconcile
 from processor.session import Session
 from processor.store import LinkReport, LinkStore, Ordered, insist
 
@@ -59,22 +58,6 @@ class Helm(Protocol):
 
     def reset_breaker(self) -> None:
         """Close the breaker."""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What came of a command: its end, a sentence, and what there is to show."""
-
-    state: CommandState
-    sentence: str
-    detail: dict[str, Any] = {}
-
-
-def _done(sentence: str, **detail: Any) -> Answer:
-    return Answer(CommandState.DONE, sentence, detail)
-
-
-def _failed(sentence: str, **detail: Any) -> Answer:
-    return Answer(CommandState.FAILED, sentence, detail)
 
 
 Act: TypeAlias = Callable[["Commander", dict[str, Any]], Awaitable[Answer]]
@@ -125,16 +108,16 @@ class Commander:
 
     async def _come_up(self, where: str = "") -> Answer:
         if await self._until(lambda: self._is_up(where), _COME_UP_S):
-            return _done(f"The link is up, to {self._endpoint}.")
+            return done(f"The link is up, to {self._endpoint}.")
         report = self._helm.report
         why = report.cause.replace("_", " ") or report.state.replace("_", " ")
-        return _failed(f"The link did not come up within {_COME_UP_S:.0f} s: {why}. It goes on trying.")
+        return failed(f"The link did not come up within {_COME_UP_S:.0f} s: {why}. It goes on trying.")
 
     async def _close(self, _: dict[str, Any]) -> Answer:
         await self._helm.want(Wanted.CLOSED)
         if not await self._until(lambda: self._helm.session is None, _COME_UP_S):
-            return _failed("The connection stands yet; no payment goes out on it any more.")
-        return _done("Signed off and disconnected. No payment goes out until the link is established again.")
+            return failed("The connection stands yet; no payment goes out on it any more.")
+        return done("Signed off and disconnected. No payment goes out until the link is established again.")
 
     async def _sign_on(self, parameters: dict[str, Any]) -> Answer:
         if self._helm.footing.is_up:
@@ -168,31 +151,32 @@ class Commander:
         except NotAdopted as error:
             return Answer(CommandState.REFUSED, str(error))
         if await self._until(lambda: self._config.version >= version, _TAKE_OVER_S):
-            return _done(f"Version {version} is in use.")
-        return _failed(f"Version {version} stands, and is not in use yet.")
+            return done(f"Version {version} is in use.")
+        return failed(f"Version {version} stands, and is not in use yet.")
 
     # Payments
 
     async def _pause(self, _: dict[str, Any]) -> Answer:
         await self._helm.want(Wanted.PAUSED)
         left = self._in_flight
-        return _done(f"No payment is taken any more; reversals go on. {left} in flight wait for their answers.")
+        return done(f"No payment is taken any more; reversals go on. {left} in flight wait for their answers.")
 
     async def _drain(self, _: dict[str, Any]) -> Answer:
         await self._helm.want(Wanted.PAUSED)
         patience_s = self._config.answer_timeout_s + 1.0
         if await self._until(lambda: self._in_flight == 0, patience_s):
-            return _done("Nothing is in flight, and no payment is taken until the link is resumed.")
-        return _failed(f"{self._in_flight} are in flight yet, reversals perhaps; no payment is taken any more.")
+            return done("Nothing is in flight, and no payment is taken until the link is resumed.")
+        return failed(f"{self._in_flight} are in flight yet, reversals perhaps; no payment is taken any more.")
 
     async def _resume(self, _: dict[str, Any]) -> Answer:
         await self._helm.want(Wanted.OPEN)
-        now = "" if self._helm.footing.is_up else " The link is down yet; they go out once it is up."
-        return _done(f"Payments are taken again.{now}")
+        if self._helm.footing.is_up:
+            return done("Payments are taken again.")
+        return done("Payments are taken again. The link is down yet; they go out once it is up.")
 
     async def _reset_breaker(self, _: dict[str, Any]) -> Answer:
         self._helm.reset_breaker()
-        return _done("The breaker is closed: payments go out again.")
+        return done("The breaker is closed: payments go out again.")
 
     # Talking to the host
 
@@ -202,12 +186,17 @@ class Commander:
     async def _send(self, parameters: dict[str, Any]) -> Answer:
         return await self._converse(parameters["message"])
 
+    async def _reconcile(self, parameters: dict[str, Any]) -> Answer:
+        asked = read_parameters(parameters)
+        assert asked is not None  # noqa: S101  (what does not fit was refused)
+        return await reconcile(self._helm.session, self._config, asked)
+
     async def _health_check(self, _: dict[str, Any]) -> Answer:
         footing, report = self._helm.footing, self._helm.report
         facts = {"state": report.state, "wanted": footing.wanted.value, "breaker": report.breaker}
         if not footing.is_up:
             why = report.cause.replace("_", " ") or report.state.replace("_", " ")
-            return _failed(f"The link is down: {why}. Payments wait.", checks=facts)
+            return failed(f"The link is down: {why}. Payments wait.", checks=facts)
         told = await self._converse("echo")
         detail = {**told.detail, "checks": {**facts, "endpoint": self._endpoint, "in_flight": self._in_flight}}
         return Answer(told.state, f"The link is up, to {self._endpoint}. {told.sentence}", detail)
@@ -217,12 +206,12 @@ class Commander:
         session, dialect = self._helm.session, self._config.dialect
         talk = session and await session.ask(purpose)
         if not talk:
-            return _failed("The link went down before anything was sent.")
+            return failed("The link went down before anything was sent.")
         sent, reply = talk
-        detail: dict[str, Any] = {"sent": _shown(sent, dialect)}
+        detail: dict[str, Any] = {"sent": shown(sent, dialect)}
         if reply.body is None:
-            return _failed("The bank did not answer.", **detail)
-        detail |= {"received": _shown(reply.body, dialect), "ms": round(reply.elapsed_s * 1000, 1)}
+            return failed("The bank did not answer.", **detail)
+        detail |= {"received": shown(reply.body, dialect), "ms": round(reply.elapsed_s * 1000, 1)}
         code = dialect.read_code(detail["received"]["fields"].get("39", ""))
         sentence = f"The bank answered with code {code or 'none'} after {reply.elapsed_s * 1000:.0f} ms."
         return Answer(CommandState.DONE if code == "00" else CommandState.FAILED, sentence, detail)
@@ -269,11 +258,6 @@ _ACTS: Final[dict[Verb, Act]] = {
     Verb.PAUSE: Commander._pause,  # noqa: SLF001
     Verb.RESUME: Commander._resume,  # noqa: SLF001
     Verb.CONFIGURE: Commander._configure,  # noqa: SLF001
+    Verb.RECONCILE: Commander._reconcile,  # noqa: SLF001
     Verb.RELOAD: Commander._reload,  # noqa: SLF001
 }
-
-
-def _shown(body: bytes, dialect: Dialect) -> dict[str, Any]:
-    """Return a message for people: masked (S1)."""
-    message = decode(body, dialect)
-    return {"mti": message.mti, "fields": masked_fields(message)}

@@ -22,31 +22,33 @@ class Link(models.Model):
     version = models.IntegerField(default=1)
     dialect = models.CharField(max_length=40, choices=[(name, name) for name in DIALECTS])
     framing = models.CharField(max_length=40, choices=[(name, name) for name in FRAMINGS])
-    terminal_id = models.CharField(max_length=16, help_text="Field 41 of messages that name no terminal.")
-    card_acceptor_id = models.CharField(max_length=15, help_text="Field 42 of messages that name none.")
-    time_zone = models.CharField(max_length=64, default="UTC", help_text="Of fields 12 and 13.")
-    bank_uuid = models.UUIDField(null=True, help_text="Names the context in which this bank's keys are derived.")
-    window = models.IntegerField(default=64, help_text="Messages that may wait for their answer at once.")
+    terminal_id = models.CharField(max_length=16, help_text=_("Field 41 of messages that name no terminal."))
+    card_acceptor_id = models.CharField(max_length=15, help_text=_("Field 42 of messages that name none."))
+    time_zone = models.CharField(max_length=64, default="UTC", help_text=_("Of fields 12 and 13."))
+    bank_uuid = models.UUIDField(null=True, help_text=_("Names the context in which this bank's keys are derived."))
+    window = models.IntegerField(default=64, help_text=_("Messages that may wait for their answer at once."))
     answer_timeout_s = models.FloatField(default=30)
     echo_interval_s = models.FloatField(default=30)
     echo_timeout_s = models.FloatField(default=10)
     sign_on_timeout_s = models.FloatField(default=10, db_default=10)
-    failback_s = models.FloatField(default=60, db_default=60, help_text="Before another host makes room for the first.")
+    failback_s = models.FloatField(
+        default=60, db_default=60, help_text=_("Before another host makes room for the first.")
+    )
     store_and_forward = models.BooleanField(
-        default=True, db_default=True, help_text="Off: what cannot be sent now is refused."
+        default=True, db_default=True, help_text=_("Off: what cannot be sent now is refused.")
     )
-    breaker_failures = models.IntegerField(default=5, db_default=5, help_text="Failures in a row that open it.")
-    breaker_rate = models.IntegerField(default=50, db_default=50, help_text="Or failures in percent.")
-    breaker_volume = models.IntegerField(default=20, db_default=20, help_text="Of at least so many messages.")
+    breaker_failures = models.IntegerField(default=5, db_default=5, help_text=_("Failures in a row that open it."))
+    breaker_rate = models.IntegerField(default=50, db_default=50, help_text=_("Or failures in percent."))
+    breaker_volume = models.IntegerField(default=20, db_default=20, help_text=_("Of at least so many messages."))
     breaker_window_s = models.FloatField(default=60, db_default=60)
-    breaker_open_s = models.FloatField(default=60, db_default=60, help_text="Before an echo tries the host.")
-    breaker_successes = models.IntegerField(default=3, db_default=3, help_text="Answered messages that close it.")
-    health_process_s = models.FloatField(default=10, db_default=10, help_text="Between two looks at the worker.")
-    health_network_s = models.FloatField(default=5, db_default=5, help_text="Between two looks at the connection.")
+    breaker_open_s = models.FloatField(default=60, db_default=60, help_text=_("Before an echo tries the host."))
+    breaker_successes = models.IntegerField(default=3, db_default=3, help_text=_("Answered messages that close it."))
+    health_process_s = models.FloatField(default=10, db_default=10, help_text=_("Between two looks at the worker."))
+    health_network_s = models.FloatField(default=5, db_default=5, help_text=_("Between two looks at the connection."))
     health_protocol_s = models.FloatField(
-        default=30, db_default=30, help_text="Between two looks at echoes and answers."
+        default=30, db_default=30, help_text=_("Between two looks at echoes and answers.")
     )
-    health_resources_s = models.FloatField(default=15, db_default=15, help_text="Between two looks at what is left.")
+    health_resources_s = models.FloatField(default=15, db_default=15, help_text=_("Between two looks at what is left."))
 
     class Meta:
         verbose_name = _("link")
@@ -160,8 +162,8 @@ class LinkEvent(models.Model):
     state = models.TextField()
     endpoint = models.TextField(default="")
     cause = models.TextField(default="")
-    #: how long the step before it lasted
-    after_ms = models.IntegerField(null=True)
+    #: how long the step before it lasted; an integer ends after 25 days
+    after_ms = models.BigIntegerField(null=True)
 
     class Meta:
         indexes = [

@@ -18,6 +18,7 @@ from processor.configuring import Proposal
 from processor.link.console import DANGEROUS, MEANINGS, Verb, allowed_messages, misfit
 from processor.links import read
 from processor.models import Link
+from processor.phrases import say
 from processor.versions import Document, Outdated
 from staff import requests
 from staff.audit import Actor
@@ -101,7 +102,7 @@ def _carry_out_command(asked: Request) -> str:
     try:
         commands.order(link.name, verb, asked.parameters["parameters"], Actor(asked.maker), asked.reason)
     except (CommandRefused, UnknownLink) as error:
-        raise NotDone(str(error)) from None
+        raise NotDone(say(str(error))) from None
     return _("The worker of %(link)s was asked; its answer is on the link's page.") % {"link": link.name}
 
 
@@ -112,7 +113,7 @@ def _carry_out_configuration(asked: Request) -> str:
             link.name, wanted["configuration"], wanted["version"], Actor(asked.maker), asked.reason
         )
     except (LinkRefused, Outdated, UnknownLink) as error:
-        raise NotDone(str(error)) from None
+        raise NotDone(say(str(error))) from None
     if proposal.version:
         return _("Version %(version)s stands; no worker holds the link.") % {"version": proposal.version}
     return _("The worker of %(link)s decides; its answer is on the link's page.") % {"link": link.name}
@@ -121,7 +122,7 @@ def _carry_out_configuration(asked: Request) -> str:
 def _command_facts(asked: Request) -> list[tuple[str, Any]]:
     verb = Verb(asked.parameters["verb"])
     given = ", ".join(f"{name} {value}" for name, value in asked.parameters["parameters"].items())
-    facts = [(_("Link"), _link_of(asked).name), (_("Command"), spoken(verb)), (_("What it does"), MEANINGS[verb])]
+    facts = [(_("Link"), _link_of(asked).name), (_("Command"), spoken(verb)), (_("What it does"), say(MEANINGS[verb]))]
     return [*facts, *([(_("With"), given)] if given else [])]
 
 
@@ -138,13 +139,13 @@ def _link_of(asked: Request) -> Link:
 
 def spoken(verb: Verb) -> str:
     """Return a command as its button says it."""
-    return verb.value.replace("_", " ").capitalize()
+    return say(verb.value.replace("_", " ").capitalize())
 
 
 def field_name(field: str) -> str:
     """Return a field of a configuration in words."""
     name = field.removesuffix("_s").replace("_", " ").capitalize()
-    return f"{name} (s)" if field.endswith("_s") else name
+    return say(f"{name} (s)" if field.endswith("_s") else name)
 
 
 def value(given: Any) -> str:

@@ -19,6 +19,7 @@ from processor.lease import Keeper
 from processor.link import events as ev
 from processor.link.breaker import Breaker, BreakerState
 from processor.link.machine import Machine
+from processor.link.network import MakeRequest, network_request
 from processor.link.states import State
 from processor.links import LinkConfig
 from processor.store import LinkStore, Taken, insist
@@ -109,14 +110,14 @@ class Session:
         """The connection is gone, or was never made."""
         return self._ended.is_set()
 
-    async def ask(self, purpose: str) -> tuple[bytes, ev.Replied] | None:
-        """Send a network management message for a person; returns it and what was replied, None if not up."""
+    async def ask(self, purpose: str, make: MakeRequest = network_request) -> tuple[bytes, ev.Replied] | None:
+        """Send a message that is no payment for a person; returns it and what was replied, None if not up."""
         if self._machine.stock < _FIRST_STANS:
             await self._restock()
         if not self.is_up:
             return None
         reply: asyncio.Future[ev.Replied] = asyncio.get_running_loop().create_future()
-        events = self._machine.ask(purpose, reply, _now())
+        events = self._machine.ask(purpose, reply, _now(), make)
         sent = next(event.body for event in events if isinstance(event, ev.NetworkMessage))
         self._do(events)
         self._make_books()

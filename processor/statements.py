@@ -141,7 +141,7 @@ HISTORY: Final = """
 INSERT INTO processor_linkevent (link, epoch, at, state, endpoint, cause, after_ms)
 SELECT %(link)s::text, %(epoch)s::int, h.at, h.state, h.endpoint, h.cause, h.after_ms
 FROM unnest(%(times)s::timestamptz[], %(states)s::text[], %(endpoints)s::text[], %(causes)s::text[],
-    %(after_ms)s::int[]) AS h(at, state, endpoint, cause, after_ms)"""
+    %(after_ms)s::bigint[]) AS h(at, state, endpoint, cause, after_ms)"""
 
 FORGET_BODIES: Final = """
 UPDATE processor_message SET sealed_body = NULL WHERE id = ANY(ARRAY(

@@ -32,6 +32,8 @@ from queueing.queue import LowWater
 
 _STATEMENT_TIMEOUT_MS: Final = 5000
 _PAUSE_S: Final = 0.2
+#: of a column: 36 minutes in microseconds
+_MOST: Final = 2**31 - 1
 ABANDONED: Final = (
     "The worker ended while it did this. Whether it was done shows in the link's state; it is not repeated."
 )
@@ -124,22 +126,20 @@ class LinkStore:
     link: str
     epoch: int
     vault: Vault
+    #: the last take began above an id: that it found little says nothing of what is below
+    passed_over: bool = field(default=False, init=False)
     _low_water: LowWater = field(default_factory=LowWater)
     _connections: "dict[str, psycopg.AsyncConnection[Any]]" = field(default_factory=dict)
 
     async def take(self, limit: int, version: int, lowest: int = 0) -> list[Taken]:
         """Take up to `limit` dispatched frames of a version and at least a priority; none without the lease (F1)."""
-        parameters = {
-            **self._fence,
-            "limit": limit,
-            "version": version,
-            "lowest": lowest,
-            "low": self._low_water.current(),
-        }
+        low = self._low_water.current()
+        parameters = {**self._fence, "limit": limit, "version": version, "lowest": lowest, "low": low}
         # Before the question: however long the answer takes, what expires is not thought to live longer (M13).
         now = asyncio.get_running_loop().time()
         with STAGE_SECONDS.labels("take").time():
             rows = await self._rows("take", sql.TAKE, parameters)
+        self.passed_over = low > 0
         taken = sorted(rows, key=lambda row: (-row.priority, row.id))
         self._low_water.saw([row.id for row in taken], limit)
         return [
@@ -172,7 +172,7 @@ class LinkStore:
             "kinds": [one.kind for one in filings],
             "causes": [one.cause for one in filings],
             "times": [one.received_at for one in filings],
-            "elapsed": [None if one.elapsed_s is None else round(one.elapsed_s * 1e6) for one in filings],
+            "elapsed": [None if one.elapsed_s is None else min(round(one.elapsed_s * 1e6), _MOST) for one in filings],
             "dialects": [one.dialect for one in filings],
             "bodies": [one.body and self.vault.seal(Purpose.ANSWER, one.body, self.link.encode()) for one in filings],
         }

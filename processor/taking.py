@@ -125,7 +125,7 @@ class Taker:
             _log.warning("link.not_taken", link=self._link, error=type(error).__name__)
             asyncio.get_running_loop().call_later(_PAUSE_S, self.look)
             return
-        self._more = self._more or len(taken) >= wanted
+        self._more = self._more or len(taken) >= wanted or self._store.passed_over
         self._in_hand.extend(taken)
         self._tell_forward(len(taken))
         self._supplied()

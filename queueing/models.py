@@ -89,7 +89,7 @@ class QueueEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.payment_id}"
+        return f"{self.get_kind_display()} {self.payment_id}"
 
 
 class Lane(models.Model):

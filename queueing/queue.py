@@ -31,8 +31,8 @@ _LOW_WATER_S: Final = 0.5
 class LowWater:
     """Below this id nothing was ready at the last look: spares the dead rows that an old snapshot keeps.
 
-    Forgotten on a short read and every half second, so that a row that became ready again or committed
-    late is not passed over (Q2).
+    Forgotten every half second, so that a row that became ready again or committed late is not passed over for longer
+    (Q2); and on a short read, which says nothing of what is below: whoever gets one looks once more.
     """
 
     low: int = 0
@@ -85,7 +85,10 @@ def room_ahead(link: str, ahead: int) -> int:
 
 def claim(link: str, limit: int, low_water: LowWater, lowest: int = 0) -> Sequence[Any]:
     """Lock and return the next ready entries of a link of at least a priority, in order; the transaction holds them."""
-    found = rows(sql.CLAIM, {"link": link, "limit": limit, "low": low_water.current(), "lowest": lowest})
+    wanted = {"link": link, "limit": limit, "low": low_water.current(), "lowest": lowest}
+    found = rows(sql.CLAIM, wanted)
+    if wanted["low"] and len(found) < limit:
+        found = rows(sql.CLAIM, {**wanted, "low": 0})  # with what is locked already, by this transaction
     low_water.saw([entry.id for entry in found], limit)
     return found
 

@@ -13,6 +13,9 @@ from queueing import lanes
 REVERSAL_PRIORITY: Final = 10
 """Above every priority a client may ask for: what is owed to the host goes first."""
 
+#: A smallint's most. What is owed is written again for months (M5), and one that is counted no further stops no other.
+_COUNTED: Final = 32_767
+
 #: Puts the payment of the CTE `accepted(id)` in the queue, in the same statement.
 ENQUEUE: Final = f"""{lanes.JOIN_LANE}, entry AS (
     INSERT INTO queueing_queueentry
@@ -63,8 +66,11 @@ FROM next n WHERE e.id = n.id RETURNING e.id, n.counts"""
 
 BLAME: Final = "UPDATE queueing_queueentry SET suspected_at = NULL WHERE id = %(id)s AND state = 'ready'"
 
+#: Not where another has the entry: that one may be about to die of it, and have made no mark because of this one.
 TRUST: Final = """
-UPDATE queueing_queueentry SET suspicions = suspicions - 1 WHERE id = %(id)s AND state = 'ready' AND suspicions > 0"""
+UPDATE queueing_queueentry SET suspicions = suspicions - 1 WHERE id = ANY(ARRAY(
+    SELECT id FROM queueing_queueentry WHERE id = %(id)s AND state = 'ready' AND suspicions > 0
+    FOR UPDATE SKIP LOCKED))"""
 
 AHEAD: Final = """
 SELECT count(*) AS dispatched FROM (
@@ -81,8 +87,8 @@ WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = d.id AND e.state = 'ready'
 RETURNING e.id"""
 
 #: `{fence}` is a CTE named `fence` with a row only for the holder of the link, who keeps it locked (F1).
-TAKE: Final = """
-WITH {fence}, next AS MATERIALIZED (
+TAKE: Final = f"""
+WITH {{fence}}, next AS MATERIALIZED (
     SELECT e.id FROM queueing_queueentry e
     WHERE e.state = 'dispatched' AND e.link = %(link)s AND e.frame_version = %(version)s AND e.id >= %(low)s
         AND e.priority >= %(lowest)s AND (e.expires_at IS NULL OR e.expires_at > clock_timestamp())
@@ -90,19 +96,20 @@ WITH {fence}, next AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE queueing_queueentry e
-SET state = 'taken', epoch = %(epoch)s::int, takes = e.takes + 1, taken_at = clock_timestamp()
+SET state = 'taken', epoch = %(epoch)s::int, takes = least(e.takes + 1, {_COUNTED}), taken_at = clock_timestamp()
 WHERE e.id = ANY(ARRAY(SELECT next.id FROM next, fence))
 RETURNING e.id, e.payment_id, e.attempt, e.priority, e.frame, e.match_key, e.mti, e.request_id,
     extract(epoch FROM e.expires_at - e.taken_at)::float8 AS expires_in_s"""
 
-UNTAKE: Final = """
+UNTAKE: Final = f"""
 WITH given AS MATERIALIZED (
     SELECT id FROM queueing_queueentry
     WHERE id = ANY(%(ids)s::bigint[]) AND state = 'taken' AND epoch = %(epoch)s::int
     ORDER BY id FOR UPDATE
 )
 UPDATE queueing_queueentry e
-SET state = 'dispatched', takes = e.takes - 1, unsent_tries = e.unsent_tries + %(failed)s::int, taken_at = NULL
+SET state = 'dispatched', takes = e.takes - 1, taken_at = NULL,
+    unsent_tries = least(e.unsent_tries + %(failed)s::int, {_COUNTED})
 WHERE e.id = ANY(ARRAY(SELECT id FROM given))"""
 
 #: Moves what the CTE `filing(entry_id, attempt, epoch, kind)` answers or silences; the first one decides. The state is
@@ -149,10 +156,10 @@ FROM owing o WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = o.id RETURNING e.id"
 OWE_BESIDE: Final = f"""
 INSERT INTO queueing_queueentry
     (payment_id, link, kind, attempt, reverses, priority, state, takes, request_id, owed_since)
-SELECT o.payment_id, o.link, 'reversal', o.attempt, o.reverses, {REVERSAL_PRIORITY}, 'ready', o.takes, o.request_id,
-    clock_timestamp()
+SELECT o.payment_id, o.link, 'reversal', o.attempt, o.reverses, {REVERSAL_PRIORITY}, 'ready',
+    least(o.takes, {_COUNTED}), o.request_id, clock_timestamp()
 FROM unnest(%(payment_ids)s::uuid[], %(links)s::text[], %(attempts)s::smallint[], %(reverses)s::smallint[],
-    %(takes)s::smallint[], %(request_ids)s::text[]) AS o(payment_id, link, attempt, reverses, takes, request_id)"""
+    %(takes)s::int[], %(request_ids)s::text[]) AS o(payment_id, link, attempt, reverses, takes, request_id)"""
 
 HOLD_BESIDE: Final = """
 INSERT INTO queueing_queueentry

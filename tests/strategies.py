@@ -20,6 +20,8 @@ def values_of(number: int, dialect: Dialect) -> st.SearchStrategy[str]:
         octets = layout["max_len"] if layout["data_enc"] == "b" else layout["max_len"] // 2
         octets = octets if fixed else min(octets, 99)
         return st.binary(min_size=octets if fixed else 1, max_size=octets).map(lambda raw: raw.hex().upper())
+    if rule.kind is FieldKind.SIGNED:
+        return st.tuples(st.sampled_from("CD"), st.text("0123456789", min_size=16, max_size=16)).map("".join)
     return st.text(PRINTABLE, min_size=1, max_size=min(layout["max_len"], 40))
 
 

@@ -14,17 +14,20 @@ from processor.keys.errors import SealBroken
 from queueing.database import rows
 from transactions.sealing import open_answer
 
+#: What is answered is locked here, before its payment, as everybody does who locks both: a client's cancel among them.
+#: What goes out again already is not: a take would pass over it. The state is an expression, as in `queueing`'s ANSWER.
 _CLAIM: Final = """
 WITH claimed AS MATERIALIZED (
     SELECT * FROM processor_inboundframe i WHERE i.failed = '' AND i.id <> ALL(%(passed_over)s::bigint[])
     ORDER BY i.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), entry AS MATERIALIZED (
+    SELECT q.id, q.attempt, q.frame, q.taken_at, q.epoch FROM queueing_queueentry q
+    WHERE q.id = ANY(ARRAY(SELECT entry_id FROM claimed)) AND q.state || '' = 'answered' ORDER BY q.id FOR UPDATE
 )
 SELECT i.id, i.link, i.epoch, i.kind, i.entry_id, i.payment_id, i.attempt, i.cause, i.received_at, i.body, i.dialect,
-    coalesce(e.state = 'answered' AND e.attempt = i.attempt AND i.kind <> 'stray', false) AS decides,
+    coalesce(e.attempt = i.attempt AND i.kind <> 'stray', false) AS decides,
     e.frame, e.taken_at, e.epoch AS taken_epoch
-FROM claimed i LEFT JOIN LATERAL (
-    SELECT q.state, q.attempt, q.frame, q.taken_at, q.epoch FROM queueing_queueentry q WHERE q.id = i.entry_id OFFSET 0
-) AS e ON true
+FROM claimed i LEFT JOIN entry e ON e.id = i.entry_id
 ORDER BY i.id"""
 
 

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from processor.codec.dialects import Dialect
 from processor.codec.errors import EncodeError
-from processor.codec.message import Message, encode
-from processor.keys.software import mac, mac_matches
+from processor.codec.message import Message
+from processor.keys.signing import mac_fits
 from transactions.domain.money import letters_of, numeric_code
 from transactions.domain.values import (
     Answer,
@@ -100,12 +100,6 @@ def carries_mac(instruction: Instruction, dialect: Dialect) -> bool:
     return operation.value in dialect.mac_on
 
 
-def signed(message: Message, dialect: Dialect, mac_key: bytes) -> Message:
-    """Return the message with its MAC, which is over the body without that field."""
-    code = mac(mac_key, encode(message, dialect))[: dialect.mac_digits]
-    return Message(message.mti, {**message.fields, dialect.mac_field: code})
-
-
 def read_answer(
     message: Message | None,
     attempt: Attempt,
@@ -122,7 +116,7 @@ def read_answer(
     said = Answer(Verdict.INVALID, code, None, message.get(38), message.get(37), balances, approves)
     if not code or not _answers(message.mti, attempt.mti):
         return replace(said, reason=ReasonCode.WRONG_ANSWER)
-    if carries_mac(instruction, dialect) and not _mac_fits(message, dialect, mac_keys):
+    if carries_mac(instruction, dialect) and not mac_fits(message, dialect, mac_keys):
         return replace(said, reason=ReasonCode.BAD_MAC)
     name = dialect.read_code(code)
     if not _echoes_fit(message, instruction, name, dialect):
@@ -215,18 +209,6 @@ _OPERATION_FIELDS: Final = {
 def _answers(mti: str, asked: str) -> bool:
     """0210 answers 0200, 0430 answers 0420 and its repeats; no other does."""
     return mti[:2] == asked[:2] and int(mti[2]) == int(asked[2]) + 1
-
-
-def _mac_fits(message: Message, dialect: Dialect, mac_keys: Sequence[bytes]) -> bool:
-    claimed = message.get(dialect.mac_field)
-    if not claimed or len(claimed) != dialect.mac_digits:
-        return False
-    unsigned = {number: value for number, value in message.fields.items() if number != dialect.mac_field}
-    try:
-        body = encode(Message(message.mti, unsigned), dialect)
-    except EncodeError:
-        return False
-    return any(mac_matches(key, body, claimed) for key in mac_keys)
 
 
 def _echoes_fit(message: Message, instruction: Instruction, code: str, dialect: Dialect) -> bool:

@@ -29,7 +29,7 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} of {self.size}"
+        return f"{self.action} ({self.size})"
 
 
 class JobItem(models.Model):

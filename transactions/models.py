@@ -63,7 +63,7 @@ class ApiKey(AbstractAPIKey):
     """A bearer key of one merchant; only its hash is kept."""
 
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="api_keys", verbose_name=_("merchant"))
-    scopes = models.JSONField(_("scopes"), default=list, help_text='Of "read", "pay", "webhooks" and "operate".')
+    scopes = models.JSONField(_("scopes"), default=list, help_text=_('Of "read", "pay", "webhooks" and "operate".'))
 
     class Meta(AbstractAPIKey.Meta):
         verbose_name = _("API key")  # type: ignore[assignment]  # Django takes lazy text
@@ -90,7 +90,7 @@ class Payment(models.Model):
     request_id = models.TextField()
 
     operation = models.TextField(_("operation"), choices=_choices(Operation))
-    amount = models.BigIntegerField(help_text="In minor units.")
+    amount = models.BigIntegerField(help_text=_("In minor units."))
     currency = models.CharField(_("currency"), max_length=3)
     masked_pan = models.TextField(null=True)  # noqa: DJ001
     card_last4 = models.TextField(null=True)  # noqa: DJ001

@@ -13,6 +13,7 @@ import msgspec
 from processor.codec.errors import EncodeError
 from processor.codec.message import Message, encode
 from processor.keys.errors import KeyProblem
+from processor.keys.signing import signed
 from processor.keys.store import LinkKeys
 from processor.link.matching import match_key
 from processor.links import LinkConfig, LiveLink
@@ -22,7 +23,7 @@ from transactions.domain import commands as c
 from transactions.domain.errors import ImpossibleEvent
 from transactions.domain.state import PaymentState
 from transactions.domain.values import Attempt, Instruction, MessageKind, Operation
-from transactions.iso8583 import Wire, carries_mac, payment_message, reversal_message, rrn_of, signed
+from transactions.iso8583 import Wire, carries_mac, payment_message, reversal_message, rrn_of
 from transactions.sealing import open_card, open_pin, seal_frame
 from transactions.store import Loaded
 

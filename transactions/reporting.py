@@ -16,7 +16,7 @@ from queueing.database import rows, run
 from transactions.finding import WRONG_CLOCK, first_id, made_at
 from transactions.reports.bands import BOUNDS
 from transactions.reports.period import Asked
-from transactions.reports.settlement import Tally, tallies
+from transactions.reports.settlement import Counted, Tally, tallies
 from transactions.reports.shares import OF_AMOUNTS
 
 #: so many payments a report reads at most, the newest of those asked for
@@ -139,7 +139,13 @@ class Found:
 
 def settlement(day: date, link: str = "") -> list[Tally]:
     """Return what a business date came to, over one link or all."""
-    return tallies(rows(_SETTLED, {"day": day, "link": link}))
+    return tallies(counted(day, link))
+
+
+def counted(day: date, link: str = "") -> Sequence[Counted]:
+    """Return how many attempts of a business date there are of each kind, as the settlement and its totals count."""
+    found: Sequence[Counted] = rows(_SETTLED, {"day": day, "link": link})
+    return found
 
 
 def ends(asked: Asked) -> Found:

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import DeadlockDetected
 
 from processor import links
 from processor.keys.store import keys_of
@@ -56,8 +57,19 @@ class _Batch:
 def settle() -> None:
     """Settle everything that was filed, batch by batch."""
     passed_over: list[int] = []
-    while settle_batch(passed_over):
+    while _settle_next(passed_over):
         pass
+
+
+def _settle_next(passed_over: list[int]) -> bool:
+    """Settle one batch; one that met whoever closes the next of a lane, and was the one to give way, is begun again."""
+    try:
+        return settle_batch(passed_over)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, DeadlockDetected):
+            raise
+        _log.warning("settle.begun_again")
+        return True
 
 
 def settle_batch(passed_over: list[int]) -> bool:

@@ -102,7 +102,7 @@ class WebhookReplay(models.Model):
         permissions = [("replay_webhook", "Can send webhooks once more")]
 
     def __str__(self) -> str:
-        return f"replay of {self.payments} by {self.actor}"
+        return f"{self.actor}: {self.payments}"
 
 
 class WebhookDelivery(models.Model):

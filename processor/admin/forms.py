@@ -21,8 +21,10 @@ from processor.checking import LinkRefused
 from processor.keys.software import TERMINAL_KEY_BYTES
 from processor.link.console import Verb, allowed_messages
 from processor.links import LinkConfig
+from processor.message_words import network_message
 from processor.models import Link
 from processor.ordering import field_name
+from processor.phrases import say
 from processor.versions import ENDPOINTS, FIELDS, Document
 
 _WIDGETS: Final = {
@@ -84,7 +86,7 @@ class CommandForm(forms.Form):
             hosts = [(number, f"{host}:{port}") for number, (host, port) in enumerate(config.endpoints, start=1)]
             self._choose("endpoint", _("To which host?"), hosts, int)
         elif verb is Verb.SEND:
-            words = [(message, message.replace("_", "-")) for message in allowed_messages(config.dialect)]
+            words = [(message, network_message(message)) for message in allowed_messages(config.dialect)]
             self._choose("message", _("Which message?"), words, str)
         self.order_fields(self.field_order)
 
@@ -158,7 +160,7 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]
                 configuring.preview(self._link, self.configuration)
             except LinkRefused as refused:
                 for field, sentence in refused.misfits:
-                    self.add_error(field, sentence)
+                    self.add_error(field, say(sentence))
         return cleaned
 
     def _post_clean(self) -> None:

@@ -16,7 +16,7 @@ from unfold.decorators import display
 from processor import commands, links, ordering, rekeying, versions
 from processor.admin.forms import CommandForm, ConfigurationForm
 from processor.admin.rekeying import Rekeying
-from processor.admin.words import described, facts, named, sentence
+from processor.admin.words import described, facts, sentence, weighed
 from processor.checking import LinkRefused
 from processor.commands import CommandRefused
 from processor.link.console import MEANINGS, WORDS, CommandState, Verb
@@ -24,12 +24,14 @@ from processor.link.health import WEIGHTS, Layer
 from processor.models import Key, Link, LinkCommand, LinkEvent, Message
 from processor.ordering import field_name, spoken, value
 from processor.overview import Overview, overview
+from processor.phrases import named, say
 from processor.versions import Outdated
 from queueing import queue
 from queueing.models import EntryState
 from staff import requests
 from staff.audit import actor_of
 from staff.models import Request
+from staff.speech import unchanged
 
 _RECENT: Final = 12
 _COLOURS: Final = {
@@ -53,18 +55,23 @@ _GROUPS: Final = (
 class LinkAdmin(Rekeying):
     """The ways to the banks."""
 
-    list_display = ("name", "live", "hosts", "dialect", "framing", "window")
-    list_display_links = ("name",)
+    list_display = ("called", "live", "hosts", "dialect", "framing", "window")
+    list_display_links = ("called",)
+
+    @display(description=gettext_lazy("name"), ordering="name")  # type: ignore[arg-type]  # Django takes lazy text
+    def called(self, link: Link) -> str:
+        """Its name."""
+        return link.name
 
     @display(description=gettext_lazy("now"), label={"up": "success", "held": "warning", "down": "danger"})  # type: ignore[arg-type]  # Django takes lazy text
     def live(self, link: Link) -> tuple[str, str]:
         """Up as F4 says it, stopped by staff, or down."""
         now = links.live(link.name)
         if now and now.wanted != "open":
-            return "held", now.wanted
+            return "held", named(now.wanted)
         if now and now.up:
-            return ("up", "up") if now.carries else ("down", "breaker open")
-        return "down", "down"
+            return ("up", say("up")) if now.carries else ("down", say("breaker open"))
+        return "down", say("down")
 
     @display(description=gettext_lazy("endpoints"))  # type: ignore[arg-type]  # Django takes lazy text
     def hosts(self, link: Link) -> str:
@@ -99,18 +106,19 @@ class LinkAdmin(Rekeying):
         context = {
             **self._context(request, link, _("Link %(name)s") % {"name": link.name}),
             **_live(link.name),
-            "groups": [[(spoken(verb), verb.value, MEANINGS[verb]) for verb in group] for group in _GROUPS],
+            "groups": [[(spoken(verb), verb.value, say(MEANINGS[verb])) for verb in group] for group in _GROUPS],
             "may_tell": by.may(ordering.OPERATE),
             "may_configure": by.may(ordering.CONFIGURE),
             "rekeyed": [(kind.value, kind.label) for kind in Key.Type] if by.may(rekeying.ASK) else [],
             "asked": [_waiting(asked) for asked in ordering.asked_about(link)],
             "hosts_now": _hosts(seen),
-            "health": seen.health,
-            "layers": [(layer.value, WEIGHTS[layer], seen.layers.get(layer.value)) for layer in Layer],
-            "refused": seen.refused,
+            "health": weighed(seen.health),
+            "health_state": say(seen.health.state.value),
+            "layers": [(say(layer.value), WEIGHTS[layer], weighed(seen.layers.get(layer.value))) for layer in Layer],
+            "refused": seen.refused and {"at": seen.refused.at, "reason": say(seen.refused.reason)},
             "versions": [(kept, _changes(kept.changed)) for kept in versions.kept(link.name, _RECENT)],
             "facts": facts(link, seen),
-            "history": [(step, named(step.state), step.cause.replace("_", " ")) for step in _history(link.name)],
+            "history": [(step, named(step.state), named(step.cause)) for step in _history(link.name)],
             "depths": [
                 (EntryState(row.state).label, row.entries) for row in queue.depths(100_000) if row.link == link.name
             ],
@@ -141,7 +149,7 @@ class LinkAdmin(Rekeying):
             try:
                 asked = ordering.tell(link, verb, form.parameters, by, form.cleaned_data["reason"])
             except (CommandRefused, requests.NotPossible) as error:
-                messages.error(request, f"{error} {_('Nothing was changed.')}")
+                messages.error(request, unchanged(say(str(error))))
             else:
                 messages.success(request, _said(asked))
             return redirect("admin:processor_link_change", link.pk)
@@ -149,7 +157,7 @@ class LinkAdmin(Rekeying):
             **self._context(request, link, f"{spoken(verb)}: {link.name}"),
             **_live(link.name),
             "form": form,
-            "meaning": MEANINGS[verb],
+            "meaning": say(MEANINGS[verb]),
             "needs_second": ordering.needs_second(verb),
         }
         return TemplateResponse(request, "admin/processor/link/tell.html", context)
@@ -187,7 +195,7 @@ class LinkAdmin(Rekeying):
                 form.cleaned_data["reason"],
             )
         except (LinkRefused, Outdated, requests.NotPossible) as error:
-            messages.error(request, f"{error} {_('Nothing was changed.')}")
+            messages.error(request, unchanged(say(str(error))))
         else:
             messages.success(request, _said(asked))
         return redirect("admin:processor_link_change", link.pk)
@@ -238,7 +246,8 @@ def _live(name: str) -> dict[str, Any]:
 
 
 def _shown(command: LinkCommand) -> dict[str, Any]:
-    given = {} if command.verb == Verb.CONFIGURE else command.parameters
+    parameters = {} if command.verb == Verb.CONFIGURE else command.parameters
+    given = {field: value for field, value in parameters.items() if not isinstance(value, dict)}
     config = links.remembered(command.link)
     told = []
     for way, title in (("sent", _("Sent")), ("received", _("Received"))):
@@ -249,6 +258,8 @@ def _shown(command: LinkCommand) -> dict[str, Any]:
         "row": command,
         "words": spoken(Verb(command.verb)),
         "given": ", ".join(f"{field} {number}" for field, number in given.items()),
+        "state": named(command.state),
+        "answer": say(command.answer),
         "colour": _COLOURS[CommandState(command.state)],
         "told": told,
     }

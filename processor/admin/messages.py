@@ -20,9 +20,10 @@ from processor import links, revealing
 from processor.admin.forms import RevealForm
 from processor.admin.words import described
 from processor.codec.blanking import never_kept
-from processor.codec.describe import describe, dump
+from processor.codec.describe import dump
 from processor.codec.dialects import DIALECTS
 from processor.keys.errors import SealBroken
+from processor.message_words import fields_in_words
 from processor.models import Message
 from processor.revealing import NotKept, Raw
 from queueing.admin import PAYMENT_PAGE
@@ -192,7 +193,7 @@ def _in_the_clear(shown: Raw) -> dict[str, Any]:
         "is_shown": True,
         "lines": dump(shown.body, shown.dialect),
         "length": len(shown.body),
-        "fields": describe(shown.fields, shown.dialect),
+        "fields": fields_in_words(shown.fields, shown.dialect),
         "unreadable": shown.unreadable,
         "blanked": never_kept(map(int, shown.fields), shown.dialect),
     }

@@ -17,6 +17,7 @@ from processor.models import Key, Link
 from staff import requests
 from staff.audit import actor_of
 from staff.pages import ReadOnly
+from staff.speech import unchanged
 
 
 class Rekeying(ReadOnly):
@@ -41,7 +42,7 @@ class Rekeying(ReadOnly):
             try:
                 rekeying.ask(link, kind, form.cleaned_data["key"], by, form.cleaned_data["reason"])
             except (KeyProblem, requests.NotPossible) as error:
-                messages.error(request, f"{error} {_('Nothing was changed.')}")
+                messages.error(request, unchanged(error))
             else:
                 messages.success(request, _("Asked for. Nothing happens until somebody else agrees."))
             return redirect(page)

@@ -1,39 +1,33 @@
 """A link and its messages in words: how it is, since when, and what it is made of."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from processor import links
-from processor.codec.describe import FieldDescription, describe, describe_message
+from processor.codec.describe import FieldDescription
 from processor.codec.dialects import DIALECTS
+from processor.link.health import Finding, Health
 from processor.link.wishes import Wanted
+from processor.message_words import fields_in_words, message_in_words
 from processor.models import Link, LinkStatus, Message
 from processor.overview import Overview
-
-#: what `named` says, for translators: states of a link, of its breaker, and what staff want of it
-_NAMED: Final = (
-    *(gettext_noop("open"), gettext_noop("paused"), gettext_noop("closed"), gettext_noop("half open")),
-    *(gettext_noop("connecting"), gettext_noop("signing on"), gettext_noop("proving"), gettext_noop("up")),
-    *(gettext_noop("draining"), gettext_noop("signing off"), gettext_noop("held")),
-)
-
-
-def named(state: str) -> str:
-    """Return a state of a link as a person would say it."""
-    return _(state.replace("_", " "))
+from processor.phrases import named, say
 
 
 def ago(moment: datetime) -> str:
     """Say how long ago something was, in the unit a person would choose."""
-    seconds = (timezone.now() - moment).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+    return _("%(time)s ago") % {"time": lapse((timezone.now() - moment).total_seconds())}
+
+
+def lapse(seconds: float) -> str:
+    """Return a length of time in the unit a person would choose."""
+    for unit, length in ((_("%(n)s d"), 86400), (_("%(n)s h"), 3600), (_("%(n)s min"), 60)):
         if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+            return unit % {"n": f"{seconds // length:.0f}"}
+    return _("%(n)s s") % {"n": f"{seconds:.0f}"}
 
 
 def sentence(name: str) -> str:
@@ -42,59 +36,83 @@ def sentence(name: str) -> str:
     if live and live.wanted == Wanted.CLOSED.value and not live.up:
         return _("Closed by staff. Payments wait or are refused until it is established again.")
     if live and live.up and live.wanted == Wanted.PAUSED.value:
-        named = {"host": status.endpoint}
-        return _("Up to %(host)s and paused by staff: reversals go out, payments wait until it is resumed.") % named
+        said = _("Up to %(host)s and paused by staff: reversals go out, payments wait until it is resumed.")
+        return said % {"host": status.endpoint}
     if live and live.up and not live.carries:
-        return (
-            f"Up to {status.endpoint}, but the bank stopped answering payments {live.breaker_s:.0f} s ago: "
-            "the breaker is open. Payments wait or are refused until the bank answers again."
+        said = _(
+            "Up to %(host)s, but the bank stopped answering payments %(seconds)s s ago: the breaker is open. Payments "
+            "wait or are refused until the bank answers again."
         )
+        return said % {"host": status.endpoint, "seconds": f"{live.breaker_s:.0f}"}
     if live and live.up:
-        echo = f", last echo {ago(status.last_echo_at)} ago" if status.last_echo_at else ""
+        echo = _(", last echo %(ago)s") % {"ago": ago(status.last_echo_at)} if status.last_echo_at else ""
         took = f", {status.echo_ms:.0f} ms" if status.echo_ms is not None else ""
-        return f"Up to {status.endpoint}{echo}{took}."
-    since = f" for {ago(live.since)}" if live and live.since else ""
-    cause = f": {live.cause.replace('_', ' ')}" if live and live.cause else ""
-    return f"Down{since}{cause}. Payments wait; those that may not wait expire unsent."
+        return _("Up to %(host)s") % {"host": status.endpoint} + f"{echo}{took}."
+    lasted = (timezone.now() - live.since).total_seconds() if live and live.since else None
+    since = " " + _("for %(time)s") % {"time": lapse(lasted)} if lasted is not None else ""
+    cause = f": {named(live.cause)}" if live and live.cause else ""
+    return _("Down") + f"{since}{cause}. " + _("Payments wait; those that may not wait expire unsent.")
 
 
 def _when_it_opens(link: Link) -> str:
-    return (
-        f"after {link.breaker_failures} failures in a row, or {link.breaker_rate}% of {link.breaker_volume} or more "
-        f"in {link.breaker_window_s:g} s; tries again after {link.breaker_open_s:g} s, closes after "
-        f"{link.breaker_successes} answers"
+    said = _(
+        "after %(failures)s failures in a row, or %(rate)s%% of %(volume)s or more in %(window)s s; tries again after "
+        "%(open)s s, closes after %(successes)s answers"
     )
+    return said % {
+        "failures": link.breaker_failures,
+        "rate": link.breaker_rate,
+        "volume": link.breaker_volume,
+        "window": f"{link.breaker_window_s:g}",
+        "open": f"{link.breaker_open_s:g}",
+        "successes": link.breaker_successes,
+    }
 
 
 def facts(link: Link, seen: Overview) -> list[tuple[str, Any]]:
     """Return what there is to know of a link, as (name, value)."""
     lease, status = seen.lease, seen.status
-    held = _("nobody") if lease.released else f"{lease.holder}, epoch {lease.epoch}"
-    renewed = f"{ago(lease.renewed_at)} ago" if lease.renewed_at else _("never")
+    held = (
+        _("nobody")
+        if lease.released
+        else _("%(holder)s, epoch %(epoch)s") % {"holder": lease.holder, "epoch": lease.epoch}
+    )
+    renewed = ago(lease.renewed_at) if lease.renewed_at else _("never")
+    echo = {"every": _seconds(link.echo_interval_s), "patience": _seconds(link.echo_timeout_s)}
+    where = {"terminal": link.terminal_id, "acceptor": link.card_acceptor_id}
     return [
         (_("Held by"), held),
         (_("Lease renewed"), renewed),
         (_("Wanted by staff"), named(lease.wanted)),
         (_("Business date"), status.business_date),
-        (_("Dialect"), f"{link.dialect} in {link.framing}"),
+        (_("Dialect"), _("%(dialect)s in %(framing)s") % {"dialect": link.dialect, "framing": link.framing}),
         (
             _("Configuration"),
             _("version %(version)s, in use: %(used)s") % {"version": link.version, "used": status.version},
         ),
         (_("Window"), link.window),
-        (_("Answer within"), f"{link.answer_timeout_s:g} s"),
-        (_("Echo"), f"every {link.echo_interval_s:g} s, {link.echo_timeout_s:g} s to answer"),
-        (_("Sign-on"), f"{link.sign_on_timeout_s:g} s to answer"),
+        (_("Answer within"), _seconds(link.answer_timeout_s)),
+        (_("Echo"), _("every %(every)s, %(patience)s to answer") % echo),
+        (_("Sign-on"), _("%(patience)s to answer") % {"patience": _seconds(link.sign_on_timeout_s)}),
         (_("Store and forward"), _("on") if link.store_and_forward else _("off: what cannot be sent now is refused")),
         (_("Breaker"), named(status.breaker)),
         (_("Breaker opens"), _when_it_opens(link)),
-        (_("Terminal"), f"{link.terminal_id} at {link.card_acceptor_id}"),
+        (_("Terminal"), _("%(terminal)s at %(acceptor)s") % where),
         (_("Time zone"), link.time_zone),
     ]
+
+
+def _seconds(length: float) -> str:
+    return _("%(n)s s") % {"n": f"{length:g}"}
+
+
+def weighed(found: Finding | Health | None) -> dict[str, Any] | None:
+    """Return a score, and in words what lowered it."""
+    return {"score": found.score, "lowered_by": [say(words) for words in found.lowered_by]} if found else None
 
 
 def described(message: Message) -> tuple[str, list[FieldDescription]]:
     """Return a message in words, and its fields with their names and meanings."""
     config = links.remembered(message.link)
     dialect = config.dialect if config else DIALECTS["bank-ascii87"]
-    return describe_message(message.mti, message.fields, dialect), describe(message.fields, dialect)
+    return message_in_words(message.mti, message.fields, dialect), fields_in_words(message.fields, dialect)

@@ -15,6 +15,8 @@ from processor.codec.specs import NUMERIC_1987, Spec, ascii_spec, binary_spec, e
 
 #: PIN block, MACs and their like: hexadecimal in our values, even where they travel as text
 _ALWAYS_BINARY = frozenset({52, 64, 96, 128})
+#: an amount behind C or D; 28 to 31 are as well, but hosts put other things there
+_SIGNED = frozenset({97})
 
 
 class FieldKind(enum.Enum):
@@ -23,6 +25,8 @@ class FieldKind(enum.Enum):
     NUMERIC = "n"
     TEXT = "ans"
     BINARY = "b"
+    #: C or D, and digits; packed digits leave the letter a byte of its own
+    SIGNED = "x+n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Dialect:
     #: bytes in the PIN block as it travels
     pin_bytes: int = 8
     mac_field: int = 64
-    #: operations whose messages carry a MAC, and must be answered with one
+    #: operations and purposes whose messages carry a MAC, and must be answered with one
     mac_on: frozenset[str] = frozenset()
     expiry_field: int | None = 14
     #: strftime of the fields that carry the terminal's local time
@@ -93,6 +97,8 @@ class Dialect:
         layout = self.spec[str(number)]
         if number in self.numeric:
             kind = FieldKind.NUMERIC
+        elif number in _SIGNED:
+            kind = FieldKind.SIGNED
         elif layout["data_enc"] == "b" or number in _ALWAYS_BINARY:
             kind = FieldKind.BINARY
         else:
@@ -138,6 +144,8 @@ _MTI_1987 = {
     "network": "0800",
 }
 _MTI_1993 = {purpose: "1" + mti[1:] for purpose, mti in _MTI_1987.items()} | {"network": "1804"}
+# 1993 says the outcome in its action code and has another field 66: no dialect here speaks it.
+_RECONCILIATION_1987 = {"reconciliation": "0500"}
 
 _PROCESSING = {
     "purchase": "000000",
@@ -168,7 +176,7 @@ _NETWORK_FIELDS = {
     "cut_over": (7, 11, 12, 13, 41),
     "echo": (7, 11, 12, 13, 41),
 }
-_MATCH = {"01": (11, 7, 41), "02": (11, 7, 41), "04": (11, 7, 41), "08": (11, 41)}
+_MATCH = {"01": (11, 7, 41), "02": (11, 7, 41), "04": (11, 7, 41), "05": (11, 7, 41), "08": (11, 41)}
 
 # 08, 11, 16 and 32 are approvals with a condition, 10 is a part, 68 and 94 say nothing certain: not here.
 _DECLINES = frozenset(
@@ -203,7 +211,7 @@ _ISO87_ASCII = Dialect(
     name="iso87-ascii",
     spec=ascii_spec(f102={"max_len": 28}),
     numeric=NUMERIC_1987,
-    mti=_MTI_1987,
+    mti=_MTI_1987 | _RECONCILIATION_1987,
     processing_codes=_PROCESSING,
     network=_NETWORK_1987,
     network_fields=_NETWORK_FIELDS,
@@ -275,7 +283,7 @@ _BANK_ASCII87 = replace(
     ),
     pin_field=123,
     pin_bytes=32,
-    mac_on=frozenset({"withdrawal", "balance_inquiry"}),
+    mac_on=frozenset({"withdrawal", "balance_inquiry", "reconciliation"}),
     expiry_field=None,
 )
 

@@ -13,6 +13,8 @@ from processor.codec.dialects import Dialect, FieldKind
 from processor.codec.errors import DecodeError, EncodeError
 
 _HEX = frozenset("0123456789ABCDEF")
+#: C and D as the bytes they are where digits are packed
+_LETTERS = {"C": "43", "D": "44"}
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -84,6 +86,8 @@ def _checked(number: int, value: str, dialect: Dialect) -> str:
     elif rule.kind is FieldKind.BINARY:
         if not _HEX.issuperset(value):
             raise EncodeError(f"field {number} takes upper-case hex only", field=number)
+    elif rule.kind is FieldKind.SIGNED:
+        return _write_signed(number, value, dialect)
     elif not value.isascii() or not value.isprintable():
         raise EncodeError(f"field {number} takes printable ASCII only", field=number)
     if rule.pad_to:
@@ -103,11 +107,35 @@ def _read(number: int, value: str, dialect: Dialect) -> str:
         if not _HEX.issuperset(value := value.upper()):
             raise DecodeError(f"field {number} is not hexadecimal", field=number)
         return value
+    if rule.kind is FieldKind.SIGNED:
+        return _read_signed(number, value, dialect)
     if rule.pad_to:
         if not (value.isascii() and value.isprintable()):
             raise DecodeError(f"field {number} holds control characters", field=number)
         return value.rstrip(" ")
     return value
+
+
+def _write_signed(number: int, value: str, dialect: Dialect) -> str:
+    if not _is_signed(value):
+        raise EncodeError(f"field {number} takes C or D and digits only", field=number)
+    return _LETTERS[value[0]] + value[1:] if _is_packed(number, dialect) else value
+
+
+def _read_signed(number: int, value: str, dialect: Dialect) -> str:
+    if _is_packed(number, dialect):
+        value = {packed: letter for letter, packed in _LETTERS.items()}.get(value[:2], "") + value[2:]
+    if not _is_signed(value):
+        raise DecodeError(f"field {number} is not C or D and digits", field=number)
+    return value
+
+
+def _is_signed(value: str) -> bool:
+    return value[:1] in _LETTERS and value.isascii() and value[1:].isdigit()
+
+
+def _is_packed(number: int, dialect: Dialect) -> bool:
+    return bool(dialect.spec[str(number)]["data_enc"] == "b")
 
 
 def _check_length(number: int, length: bytes, dialect: Dialect) -> None:

@@ -34,6 +34,8 @@ def binary_spec(base: Spec, numeric: frozenset[int]) -> Spec:
             layout |= {"len_enc": "bcd", "len_type": (layout["len_type"] + 1) // 2}
         if int(key) in numeric:
             layout.update(_BCD)
+    # x+n16: the letter is a byte, its digits are packed
+    spec["97"] |= {"data_enc": "b", "max_len": 9}
     return _with_binary_fields(spec)
 
 

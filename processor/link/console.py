@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from processor.codec.dialects import Dialect
+from processor.link.reconciliation import read_parameters
 from processor.link.wishes import Wanted
 
 
@@ -31,6 +32,7 @@ class Verb(enum.StrEnum):
     RESUME = "resume"
     RELOAD = "reload"
     CONFIGURE = "configure"
+    RECONCILE = "reconcile"
 
 
 class CommandState(enum.StrEnum):
@@ -61,19 +63,20 @@ MEANINGS: Final[Mapping[Verb, str]] = MappingProxyType(
         Verb.PAUSE: "Stay signed on, and take no payment any more. Reversals go on.",
         Verb.RESUME: "Take payments again.",
         Verb.CONFIGURE: "Take a new configuration over, if what it names is there.",
+        Verb.RECONCILE: "Send our totals of a business date, and show how the host counts. No payment is touched.",
         Verb.RELOAD: "Sign off, read the configuration, look up its hosts again, and sign on.",
     }
 )
 
-#: what is asked by a word; a configuration comes with more
-WORDS: Final = tuple(verb for verb in Verb if verb is not Verb.CONFIGURE)
+#: what is asked by a word; a configuration and totals come with more
+WORDS: Final = tuple(verb for verb in Verb if verb not in (Verb.CONFIGURE, Verb.RECONCILE))
 
 #: what may change what becomes of payments: a second person agrees to it
 DANGEROUS: Final = frozenset({Verb.CLOSE, Verb.SIGN_OFF, Verb.FAIL_OVER, Verb.SEND})
 
 #: network management messages that staff may send, where a dialect has a word for them
 _ALLOWED: Final = ("echo", "sign_on", "cut_over")
-_NEEDS_UP: Final = frozenset({Verb.ECHO, Verb.SEND, Verb.DRAIN})
+_NEEDS_UP: Final = frozenset({Verb.ECHO, Verb.SEND, Verb.DRAIN, Verb.RECONCILE})
 
 
 class Footing(msgspec.Struct, frozen=True):
@@ -98,6 +101,9 @@ def misfit(verb: Verb, parameters: Mapping[str, Any], hosts: int, messages: tupl
     """Return what is wrong with a command's parameters, whatever the link does; None when nothing is."""
     if verb is Verb.CONFIGURE:
         return None  # its configuration is judged where it is made
+    if verb is Verb.RECONCILE:
+        is_fit = read_parameters(parameters) is not None
+        return None if is_fit else "The totals do not fit a message: a number has 10 digits at most, a sum 16."
     known = {Verb.FAIL_OVER: "endpoint", Verb.SEND: "message"}.get(verb)
     if set(parameters) - {known}:
         return f"{verb.value} takes {f'only `{known}`' if known else 'no parameters'}."

@@ -36,6 +36,10 @@ class Inquiries:
         """Take out what this key is the answer of; None when nobody waits for it."""
         return self._open.pop(key or "", None)
 
+    def knows(self, key: str | None) -> bool:
+        """Say whether somebody waits for the answer that this key is of."""
+        return key in self._open
+
     def waits_for(self, purpose: str) -> bool:
         """Say whether such a message waits for its answer."""
         return any(inquiry.purpose == purpose for inquiry in self._open.values())

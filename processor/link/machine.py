@@ -17,7 +17,7 @@ from processor.link.events import Cause, Event, Moment, Outgoing
 from processor.link.framing import FRAMINGS, Framing
 from processor.link.inquiries import Inquiries, Inquiry
 from processor.link.matching import match_key
-from processor.link.network import ACCEPTED, INVALID, network_answer, network_request
+from processor.link.network import ACCEPTED, INVALID, MakeRequest, network_answer, network_request
 from processor.link.profile import Profile
 from processor.link.states import OPEN, TRANSITIONS, WRITABLE, State, Step
 from processor.link.window import Window
@@ -123,11 +123,11 @@ class Machine:
             self._ask("echo", now)
         return self._flush()
 
-    def ask(self, purpose: str, token: object, now: Moment) -> Sequence[Event]:
+    def ask(self, purpose: str, token: object, now: Moment, make: MakeRequest = network_request) -> Sequence[Event]:
         """Send a message for a person, whose token Replied will have; raises LocalProtocolError unless up."""
         if self.state is not State.UP:
             raise LocalProtocolError(f"nothing can be asked of a host while {self.state.value}")
-        self._ask(purpose, now, token)
+        self._ask(purpose, now, token, make)
         return self._flush()
 
     def sign_off(self, now: Moment, patience_s: float) -> Sequence[Event]:
@@ -158,14 +158,14 @@ class Machine:
         except DecodeError:
             self._events.append(ev.Stray(body, None))
             return
-        if message.mti[1] == "8":
+        key = match_key(message, self.profile.dialect) if message.is_answer else None
+        if message.mti[1] == "8" or (message.mti[1] == "5" and self._inquiries.knows(key)):
             self._events.append(ev.NetworkMessage(False, message.mti, body))
             if message.is_answer:
                 self._network_answer(message, body, now)
             else:
                 self._answer_host(message)
             return
-        key = match_key(message, self.profile.dialect) if message.is_answer else None
         sent = self.window.answered(key)
         if sent is None:
             self._events.append(ev.Stray(body, message.mti))
@@ -221,12 +221,12 @@ class Machine:
 
     # Our own network messages
 
-    def _ask(self, purpose: str, now: Moment, token: object | None = None) -> None:
+    def _ask(self, purpose: str, now: Moment, token: object | None = None, make: MakeRequest = network_request) -> None:
         if not self._stans:
             raise LocalProtocolError("no STAN is left for a network management message")
         if purpose == "echo":
             self._echo_due = now.monotonic + self.profile.echo_interval_s
-        message = network_request(purpose, self._stans.popleft(), now, self.profile)
+        message = make(purpose, self._stans.popleft(), now, self.profile)
         key = match_key(message, self.profile.dialect)
         if key is None:
             raise LocalProtocolError("a network management message has no key: set the link's terminal")

@@ -1,11 +1,15 @@
 """Network management messages (0800, 0810): how ours are made and how the host's are answered."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from processor.codec.dialects import Dialect
 from processor.codec.message import Message
 from processor.link.events import Moment
 from processor.link.profile import Profile
+
+#: makes a message of ours for a purpose, with its STAN, at a moment
+MakeRequest: TypeAlias = Callable[[str, int, Moment, Profile], Message]
 
 ACCEPTED: Final = "00"
 INVALID: Final = "12"

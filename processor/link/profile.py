@@ -1,10 +1,14 @@
 """How one link is to behave, as a value."""
 
 from datetime import tzinfo
+from typing import Final
 
 import msgspec
 
 from processor.codec.dialects import Dialect
+
+#: what staff ask of the link next waits behind it
+_TOTALS_S: Final = 30.0
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -23,6 +27,10 @@ class Profile(msgspec.Struct, frozen=True):
     sign_off_timeout_s: float = 1.0
 
     def patience_s(self, purpose: str) -> float:
-        """Return how long the answer to a network management message may take."""
-        own = {"sign_on": self.sign_on_timeout_s, "sign_off": self.sign_off_timeout_s}
+        """Return how long the answer to a message that is no payment may take."""
+        own = {
+            "sign_on": self.sign_on_timeout_s,
+            "sign_off": self.sign_off_timeout_s,
+            "reconciliation": min(self.answer_timeout_s, _TOTALS_S),
+        }
         return own.get(purpose, self.echo_timeout_s)

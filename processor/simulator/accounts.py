@@ -1,7 +1,7 @@
 """The host's memory: accounts, and every transaction it has seen. Survives a restart, as a file of its changes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -25,6 +25,10 @@ class Seen:
     original: str = ""
     kind: str = ""
     amount: int = 0
+    #: what it counts for when totals are compared: positive a debit, negative a credit
+    weight: int = 0
+    currency: str = ""
+    business_date: str = ""
 
 
 class Books:
@@ -72,8 +76,14 @@ class Books:
         fitting = (key for key in reversed(self._seen) if key.startswith(beginning) and key.endswith(end))
         return next(fitting, beginning + end)
 
+    def all_seen(self) -> Iterable[Seen]:
+        """Return what was made of every message, in the order of their coming."""
+        return self._seen.values()
+
     def record(self, seen: Seen) -> None:
-        """Keep what was made of a message, and move its money."""
+        """Keep what was made of a message, and move its money: today."""
+        if self.business_date:
+            seen = replace(seen, business_date=self.business_date.isoformat())
         self._apply(seen)
         self._write({"seen": asdict(seen)})
 

@@ -16,7 +16,8 @@ HELP: Final = """Control API on --control-port:
   GET  /          sessions, business date, settings
   GET  /accounts  balances in minor units, of accounts that something happened to
   PUT  /settings  change some: {"latency_s": 0.02, "jitter_s": 0.01, "client_waits_s": 30,
-                  "reversals": "" | "silent" | a response code, "refuse_sign_on": false, "mute": false}
+                  "reversals": "" | "silent" | a response code, "refuse_sign_on": false, "mute": false,
+                  "totals_off_by": 0 (count a debit more of so many minor units when asked for totals)}
   POST /send      {"message": "echo" | "cut-over" | "sign-off"}: the host starts one
   POST /drop      resets every connection
 """

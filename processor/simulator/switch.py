@@ -4,16 +4,16 @@ One `Switch` is the bank; one `Desk` is what it knows of one connection, which a
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from processor.codec.dates import write_date
 from processor.codec.dialects import Dialect
-from processor.codec.errors import EncodeError
-from processor.codec.message import Message, encode
+from processor.codec.message import Message
 from processor.keys.errors import PinBlockRefused
-from processor.keys.software import decrypt_pin_block, iso0_pin_block, mac, mac_matches
-from processor.simulator import following
+from processor.keys.signing import mac_fits, signed
+from processor.keys.software import decrypt_pin_block, iso0_pin_block
+from processor.simulator import following, totals
 from processor.simulator.accounts import Books, Seen
 from processor.simulator.scenarios import Behaviour, scenario
 
@@ -27,7 +27,6 @@ _NOT_SIGNED_ON: Final = "91"
 _DUPLICATE: Final = "94"
 _INVALID: Final = "12"
 _REFUSED_PIN: Final = "0000"
-_CREDITS: Final = frozenset({"20", "21"})
 _ECHOED: Final = (2, 3, 4, 7, 11, 12, 13, 24, 41, 42, 49, 53, 70)
 
 
@@ -43,6 +42,8 @@ class Settings:
     refuse_sign_on: bool = False
     #: give no answer at all, to nothing
     mute: bool = False
+    #: count a debit more of so many minor units, or one less, when totals are compared
+    totals_off_by: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,11 @@ class Switch:
         """Return an answer with a MAC, where the question needed one."""
         if not self._signs(asked) or self.keys.mac is None:
             return answer
-        signature = mac(self.keys.mac, encode(answer, self.dialect))[: self.dialect.mac_digits]
-        return Message(answer.mti, {**answer.fields, self.dialect.mac_field: signature})
+        return signed(answer, self.dialect, self.keys.mac)
 
     @property
     def _handlers(self) -> Mapping[str, Callable[[Message, Desk], Decision]]:
-        return {"1": self._request, "2": self._request, "4": self._undoing, "8": self._network}
+        return {"1": self._request, "2": self._request, "4": self._undoing, "5": self._totals, "8": self._network}
 
     # Network management
 
@@ -114,6 +114,10 @@ class Switch:
         if purpose == "echo":
             return self._reply(message, _APPROVED if desk.signed_on else _NOT_SIGNED_ON)
         return self._reply(message, _INVALID)
+
+    def _totals(self, message: Message, _: Desk) -> Decision:
+        """Compare totals with the host's own."""
+        return self._reply(message, _APPROVED if self._mac_fits(message) else _SECURITY)
 
     # Money
 
@@ -137,7 +141,7 @@ class Switch:
         if named is None:
             return self._reply(message, _APPROVED, behaviour, self._book(message, key, _APPROVED))
         refunded = following.refund(key, self._amount(message), following.standing(self.books, named), self.books)
-        return self._reply(message, refunded.code, behaviour, self._keep(refunded))
+        return self._reply(message, refunded.code, behaviour, self._keep(refunded, message))
 
     def _advice(self, message: Message) -> Decision:
         key = self._key(message)
@@ -147,7 +151,7 @@ class Switch:
             return self._contrary(message)
         original = following.standing(self.books, self._original_key(message))
         captured = following.capture(key, self._amount(message), original, self._account(message), self.books)
-        return self._reply(message, _APPROVED, effect=self._keep(captured))
+        return self._reply(message, _APPROVED, effect=self._keep(captured, message))
 
     def _undoing(self, message: Message, _: Desk) -> Decision:
         """0420 tells that something is undone, 0400 asks for it."""
@@ -159,16 +163,16 @@ class Switch:
             return self._reply(message, _DUPLICATE if seen.code == _APPROVED else seen.code)
         if self.settings.reversals:
             return self._contrary(message)
-        if named is None or (self._signs(message) and not self._mac_fits(message)):
+        if named is None or not self._mac_fits(message):
             return self._reply(message, _FORMAT if named is None else _SECURITY)
         voided = following.void(key, following.standing(self.books, named), self.books)
         if voided.code == _APPROVED:
             self.books.undo(named)
-        return self._reply(message, voided.code, effect=self._keep(voided))
+        return self._reply(message, voided.code, effect=self._keep(voided, message))
 
-    def _keep(self, seen: Seen) -> str:
+    def _keep(self, seen: Seen, message: Message) -> str:
         """Keep what was made of a message that names an earlier one; returns its effect."""
-        self.books.record(seen)
+        self._record(seen, message)
         if seen.code != _APPROVED:
             return ""
         return f"approved {seen.key} voiding {seen.original}" if seen.kind == "void" else f"approved {seen.key}"
@@ -204,32 +208,31 @@ class Switch:
     def _book(self, message: Message, key: str, code: str) -> str:
         """Keep the message, and move its money when it is approved."""
         account, amount = self._account(message), self._amount(message)
-        credit = (message.get(3) or "")[:2] in _CREDITS
+        credit = (message.get(3) or "")[:2] in totals.CREDITS
         if message.get(3) == self.dialect.processing_codes["balance_inquiry"]:
             amount = 0
         moved = (amount if credit else -amount) if code == _APPROVED else 0
-        self.books.record(Seen(key, code, account, moved))
+        self._record(Seen(key, code, account, moved), message)
         return f"approved {key}" if code == _APPROVED else ""
 
+    def _record(self, seen: Seen, message: Message) -> None:
+        counted = replace(seen, weight=totals.weight(message, self.dialect), currency=message.get(49) or "")
+        self.books.record(counted)
+
     def _refusal(self, message: Message) -> str | None:
-        if self._signs(message) and not self._mac_fits(message):
+        if not self._mac_fits(message):
             return _SECURITY
         if not self._pin_fits(message):
             return _WRONG_PIN
-        debit = (message.get(3) or "")[:2] not in _CREDITS
+        debit = (message.get(3) or "")[:2] not in totals.CREDITS
         if debit and self.books.balance(self._account(message)) < self._amount(message):
             return _NO_FUNDS
         return None
 
     def _mac_fits(self, message: Message) -> bool:
-        claimed = message.get(self.dialect.mac_field)
-        if self.keys.mac is None or not claimed:
-            return self.keys.mac is None
-        unsigned = {number: value for number, value in message.fields.items() if number != self.dialect.mac_field}
-        try:
-            return mac_matches(self.keys.mac, encode(Message(message.mti, unsigned), self.dialect), claimed)
-        except EncodeError:
-            return False
+        if self.keys.mac is None or not self._signs(message):
+            return True
+        return mac_fits(message, self.dialect, [self.keys.mac])
 
     def _pin_fits(self, message: Message) -> bool:
         carried = message.get(self.dialect.pin_field)
@@ -242,9 +245,10 @@ class Switch:
         return block != iso0_pin_block(_REFUSED_PIN, message.get(2) or "")
 
     def _signs(self, message: Message) -> bool:
+        if message.mti[1] == "5":
+            return "reconciliation" in self.dialect.mac_on
         code = message.get(3)
-        signed = {self.dialect.processing_codes[operation] for operation in self.dialect.mac_on}
-        return code in signed
+        return any(self.dialect.processing_codes.get(operation) == code for operation in self.dialect.mac_on)
 
     @staticmethod
     def _amount(message: Message) -> int:
@@ -257,9 +261,11 @@ class Switch:
     ) -> Decision:
         fields = {number: message.fields[number] for number in _ECHOED if number in message.fields}
         fields[39] = self.dialect.write_code(code)
-        if message.mti[1] != "8":
+        if message.mti[1] not in "58":
             fields[37] = self._reference()
             fields |= self._business_date()
+        if code == _APPROVED and message.mti[1] == "5":
+            fields |= totals.answer(message, self.books, self.settings.totals_off_by)
         if code == _APPROVED and message.mti[1] in "12":
             fields[38] = f"{self._references % 1_000_000:06d}"
         if message.get(3) == self.dialect.processing_codes["balance_inquiry"] and code == _APPROVED:

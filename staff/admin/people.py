@@ -22,6 +22,7 @@ from staff import people, requests
 from staff.audit import actor_of
 from staff.pages import Audited, ReasonForm
 from staff.roles import NAMES
+from staff.speech import unchanged
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -132,7 +133,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,
         try:
             ask()
         except requests.NotPossible as error:
-            messages.error(request, f"{error} {_('Nothing was changed.')}")
+            messages.error(request, unchanged(error))
         else:
             messages.success(request, _("Asked for. Nothing happens until somebody else agrees."))
         return redirect("admin:auth_user_change", person.pk)

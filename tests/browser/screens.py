@@ -1,10 +1,14 @@
 """Every page of the console by name: for the screenshots, and for what everybody must be able to use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
+
+from playwright.sync_api import expect
 
 from tests.browser.console import Console
 from tests.browser.house import House
+from transactions.reports.host_lines import MOST_BYTES
 
 #: name -> where it is; {…} are what `House.places` knows
 PAGES: Final = {
@@ -47,12 +51,29 @@ PAGES: Final = {
     "terminal": "/terminal/",
 }
 
+#: what everybody sees who has not signed in
+OPEN: Final = {"sign-in": "/admin/login/", "password": "/admin/password/"}
+
 
 def addresses(house: House) -> Iterator[tuple[str, str]]:
     """Yield every page with its address."""
     places = house.places()
     for name, path in PAGES.items():
         yield name, path.format(**places)
+
+
+def refuse(console: Console, folder: Path) -> None:
+    """Send the bank's list as a file that is too large, and see it refused."""
+    file = folder / "too-large.csv"
+    with file.open("wb") as sparse:
+        sparse.truncate(MOST_BYTES + 2**20)
+    console.open(PAGES["reconcile"])
+    console.page.locator("input[type=file]").set_input_files(file)
+    console.page.locator(".fm-form button[type=submit]").click()
+    expect(console.page.get_by_role("alert")).to_contain_text("too large")
+    settle(console)
+    refused = "413 (Payload Too Large)"
+    console.problems[:] = [problem for problem in console.problems if refused not in problem]
 
 
 def settle(console: Console) -> None:

@@ -8,9 +8,9 @@ from typing import Final
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
-from tests.browser.console import DESKTOP, PHONE, launch, window
+from tests.browser.console import DESKTOP, PHONE, Console, launch, window
 from tests.browser.house import House, lived_in
-from tests.browser.screens import addresses, settle
+from tests.browser.screens import OPEN, addresses, refuse, settle
 from tests.browser.steps import PAYMENTS
 from tests.receiver import Receiver, receiving
 from tests.stack import BASE, services, wait_until
@@ -64,18 +64,27 @@ def _furnish(browser: Browser, house: House, receiver: Receiver) -> None:
 
 def _take(browser: Browser, house: House, size: str, scheme: str) -> None:
     with window(browser, house.url, viewport=_SIZES[size], color_scheme=scheme) as console:
+        for name, path in OPEN.items():
+            console.open(path)
+            _shoot(console, name, size, scheme)
         console.sign_in(house.logins["admin"])
         for name, path in addresses(house):
             console.open(path)
-            settle(console)
-            target = _FOLDER / f"{name}-{size}-{scheme}.png"
-            tall = min(_TALLEST, console.page.evaluate("() => document.documentElement.scrollHeight"))
-            whole = ViewportSize(width=_SIZES[size]["width"], height=max(tall, _SIZES[size]["height"]))
-            console.page.set_viewport_size(whole)
-            console.page.screenshot(path=target)
-            console.page.set_viewport_size(_SIZES[size])
-            _shrink(target)
+            _shoot(console, name, size, scheme)
+        refuse(console, house.folder)
+        _shoot(console, "reconcile-refused", size, scheme)
         _say(f"{size}, {scheme}")
+
+
+def _shoot(console: Console, name: str, size: str, scheme: str) -> None:
+    settle(console)
+    target = _FOLDER / f"{name}-{size}-{scheme}.png"
+    tall = min(_TALLEST, console.page.evaluate("() => document.documentElement.scrollHeight"))
+    whole = ViewportSize(width=_SIZES[size]["width"], height=max(tall, _SIZES[size]["height"]))
+    console.page.set_viewport_size(whole)
+    console.page.screenshot(path=target)
+    console.page.set_viewport_size(_SIZES[size])
+    _shrink(target)
 
 
 def _shrink(picture: Path) -> None:

@@ -1,12 +1,14 @@
 """Every page, for everybody: axe-core finds nothing serious, in light and dark, and nothing is wider than a phone."""
 
+from pathlib import Path
+
 import pytest
-from playwright.sync_api import ViewportSize, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from tests.browser.conftest import SignIn
-from tests.browser.console import DESKTOP, PHONE, Console
+from tests.browser.console import DESKTOP, PHONE, Console, window
 from tests.browser.house import House
-from tests.browser.screens import PAGES, addresses, settle
+from tests.browser.screens import OPEN, PAGES, addresses, refuse, settle
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -17,13 +19,59 @@ def test_nobody_stumbles(sign_in: SignIn, house: House, scheme: str, size: Viewp
 
     for name, path in addresses(house):
         console.open(path)
-        settle(console)
-        stumbles += [f"{name}: {found}" for found in console.stumbles()]
-        wide = console.page.evaluate("() => document.documentElement.scrollWidth")
-        if wide > size["width"]:
-            stumbles.append(f"{name} is {wide} wide")
+        stumbles += look_at(console, name, size)
 
     assert not stumbles, "\n".join(stumbles)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nobody_stumbles_before_they_are_signed_in(
+    browser: Browser, house: House, scheme: str, size: ViewportSize
+) -> None:
+    stumbles: list[str] = []
+
+    with window(browser, house.url, viewport=size, color_scheme=scheme) as console:
+        for name, path in OPEN.items():
+            console.open(path)
+            stumbles += look_at(console, name, size)
+
+    assert stumbles + console.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nobody_stumbles_over_a_file_that_is_refused(
+    sign_in: SignIn, scheme: str, size: ViewportSize, tmp_path: Path
+) -> None:
+    console = sign_in("admin", viewport=size, color_scheme=scheme)
+
+    refuse(console, tmp_path)
+
+    assert look_at(console, "refused", size) == []
+    console.page.get_by_role("link", name="Choose another file").click()
+    expect(console.page.locator("input[type=file]")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", ["payments", "reconciliation"])
+def test_no_figure_lies_beside_the_page(sign_in: SignIn, house: House, name: str, size: ViewportSize) -> None:
+    console = sign_in("admin", viewport=size)
+    console.open(PAGES[name].format(**house.places()))
+    settle(console)
+
+    tables = console.page.locator(".fm-scroll, .simplebar-content-wrapper:has(#result_list)").all()
+
+    assert tables
+    assert [it for it in tables if it.evaluate("it => it.scrollWidth > it.clientWidth")] == []
+
+
+def look_at(console: Console, name: str, size: ViewportSize) -> list[str]:
+    """Return what is wrong with the page shown, for whoever cannot see it well, or on a phone."""
+    settle(console)
+    stumbles = [f"{name}: {found}" for found in console.stumbles()]
+    wide = console.page.evaluate("() => document.documentElement.scrollWidth")
+    return [*stumbles, *([f"{name} is {wide} wide"] if wide > size["width"] else [])]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

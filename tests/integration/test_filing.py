@@ -1,8 +1,11 @@
 """Filing: the first of answer and silence decides; evidence is never fenced and never dropped (F3)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from processor.models import InboundFrame, Message
+from msgspec.structs import replace
+
+from processor.link.history import HistoryStep
+from processor.models import InboundFrame, LinkEvent, Message
 from processor.store import Filing
 from queueing.models import QueueEntry
 from tests.integration.conftest import Hand, answering, status_of
@@ -109,3 +112,20 @@ def test_what_was_on_the_wire_is_in_the_journal_masked(hand: Hand) -> None:
     sent, received = Message.objects.filter(payment_id=payment.id).order_by("id")
     assert (sent.outward, sent.mti, sent.fields["2"]) == (True, "0200", "411111******1111")
     assert (received.outward, received.mti, received.fields["39"]) == (False, "0210", "00")
+
+
+def test_what_was_waited_for_longest_is_filed_as_any_other(hand: Hand) -> None:
+    hand.accept()
+    (taken,) = hand.take()
+
+    hand.file(replace(answering(taken), elapsed_s=3600.0))
+
+    assert kinds() == ["answer"]
+
+
+def test_a_link_that_was_up_for_months_says_for_how_long(hand: Hand) -> None:
+    up_ms = timedelta(days=100) // timedelta(milliseconds=1)
+
+    hand.run(lambda store: store.tell_history([HistoryStep(datetime.now(UTC), "closed", after_ms=up_ms)]))
+
+    assert LinkEvent.objects.get().after_ms == up_ms

@@ -305,6 +305,22 @@ class TestWhatCannotBeEncoded:
 
         assert (suspicions, state) == (1, "ready")
 
+    def test_a_mark_is_not_taken_back_from_one_that_another_worker_may_die_of(self, hand: Hand) -> None:
+        hand.accept(1)
+        mark, other = (queue.suspect_next("bank") for _ in range(2))
+        assert mark
+        assert other
+        assert (mark.counts, other.counts) == (True, False)
+
+        with psycopg.connect(settings.DATABASE_DIRECT_URL) as dying, transaction.atomic():
+            rows("SELECT set_config('lock_timeout', '2s', true)")
+            dying.execute("SELECT 1 FROM queueing_queueentry FOR UPDATE")
+            queue.trust(mark)
+        assert QueueEntry.objects.get().suspicions == 1
+
+        queue.trust(mark)
+        assert QueueEntry.objects.get().suspicions == 0
+
     def test_one_whose_worker_died_again_and_again_is_held(self, hand: Hand) -> None:
         payment = hand.accept(1)
         for _ in range(4):

@@ -1,8 +1,11 @@
 """The console speaks English and Indonesian, as the viewer's browser asks or as they choose; the API speaks English."""
 
+import ast
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,12 +15,33 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
+from processor import adopting, checking, commanding, phrases, reconciling
 from processor.codec.dialects import DIALECTS
+from processor.link.console import MEANINGS, Footing, Verb, refusal
+from processor.link.events import Cause
 from processor.link.framing import FRAMINGS
+from processor.link.health import (
+    HealthState,
+    Layer,
+    NetworkReading,
+    ProcessReading,
+    ProtocolReading,
+    Reading,
+    ResourcesReading,
+    judge,
+    overall,
+)
+from processor.link.wishes import Wanted
+from processor.message_words import fields_in_words, message_in_words
+from processor.models import Link
+from processor.ordering import field_name, spoken
+from processor.versions import FIELDS
 from tests.builders import PAN
 from tests.integration import test_permission_matrix as matrix
 from tests.integration.conftest import Hand
-from transactions.admin import words
+from transactions import asking, following, services
+from transactions.admin import objections, words
+from transactions.domain import children, decide
 from transactions.domain.values import REASONS, Operation, Status
 from transactions.models import ApiKey
 
@@ -87,6 +111,10 @@ def test_every_status_and_operation_is_known_to_translators(word: str) -> None:
     assert word.replace("_", " ") in words._SPOKEN
 
 
+#: attributes that a person reads or hears
+READ_ALOUD = {"title", "placeholder", "aria-label"}
+
+
 class Texts(HTMLParser):
     """What of a page a person reads, one text after another."""
 
@@ -98,6 +126,7 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._unread += tag in ("script", "style", "template")
+        self.found += [" ".join(text.split()) for name, text in attrs if name in READ_ALOUD and text]
         self._is_icon = "material-symbols" in (dict(attrs).get("class") or "")
 
     def handle_endtag(self, tag: str) -> None:
@@ -136,7 +165,13 @@ def _named() -> Iterator[tuple[Any, str]]:
             if field.name in columns and model.__module__.split(".")[0] in OURS:
                 yield getattr(field, "verbose_name", field.name), ""
             yield from ((name, str(value)) for value, name in getattr(field, "choices", None) or ())
+    yield from ((phrases.say(text), "") for text in OF_THE_LINK)
+    for dialect in DIALECTS.values():
+        yield from ((field.name, "") for field in fields_in_words(dict.fromkeys(map(str, dialect.rules), "1"), dialect))
 
+
+#: what the link's rules call things
+OF_THE_LINK = (*MEANINGS.values(), *(spoken(verb) for verb in Verb), *Layer, *HealthState, *map(field_name, FIELDS))
 
 OURS = {"transactions", "processor", "queueing", "staff"}
 #: what stands for something else: an answer's code as ISO 8583 has it, and the name that a client gave its request
@@ -156,6 +191,7 @@ def test_no_page_names_a_model_or_a_state_in_english(one_of_everything: dict[str
     )
     forbidden = english() - TERMS
     assert {"payments", "queue entry", "taken", "webhook deliveries", "given up", "jobs"} <= forbidden
+    assert {"sign off", "answer timeout (s)", "processing code", "degraded", "resources"} <= forbidden
     wrong: dict[str, set[str]] = {}
 
     for name in sorted({*matrix.PAGES, *matrix.of_models()}):
@@ -167,6 +203,122 @@ def test_no_page_names_a_model_or_a_state_in_english(one_of_everything: dict[str
                     wrong.setdefault(text, set()).add(name)
 
     assert not wrong, "\n".join(f"{text}: {sorted(names)[:5]}" for text, names in sorted(wrong.items()))
+
+
+#: words that Indonesian has not
+GIVEAWAYS = re.compile(
+    r"\b(the|is|are|was|of|and|with|this|that|its|has|have|what|which|who|not|ago|every)\b", re.IGNORECASE
+)
+#: the permissions' names are Django's, kept in its table
+NAMES_OF_PERMISSIONS = {"auth_group_add", "auth_group_change"}
+
+
+def test_no_page_says_a_sentence_in_english(one_of_everything: dict[str, Any]) -> None:
+    client = Client(headers=INDONESIAN)
+    client.force_login(
+        User.objects.create_superuser("rani", "", "x"), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    wrong: dict[str, set[str]] = {}
+
+    for name in sorted({*matrix.PAGES, *matrix.of_models()} - NAMES_OF_PERMISSIONS):
+        response = client.get(matrix.address(name, one_of_everything))
+        if response.status_code == 200 and response["Content-Type"].startswith("text/html"):
+            for text in filter(GIVEAWAYS.search, read(response.content.decode())):
+                wrong.setdefault(text, set()).add(name)
+
+    assert not wrong, "\n".join(f"{text}: {sorted(names)[:5]}" for text, names in sorted(wrong.items()))
+
+
+def spoken_in(module: ModuleType, *doors: str) -> set[str]:
+    """Return the sentences that go through some calls, with a 7 for what differs from time to time."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(module))))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") in doors]
+    named = [
+        node for node in nodes if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "sentence"
+    ]
+    texts = [argument for call in calls for argument in call.args] + [node.value for node in named]
+    found = {"".join(_part(part) for part in getattr(text, "values", [text])) for text in texts}
+    return {sentence for sentence in found if sentence[:1].isupper() or sentence.startswith("7 ")}
+
+
+def _part(part: ast.expr) -> str:
+    return str(part.value) if isinstance(part, ast.Constant) else "7" if isinstance(part, ast.FormattedValue) else ""
+
+
+def refusals() -> set[str]:
+    """Whatever a command may be refused with."""
+    footings = [
+        Footing(
+            wanted=wanted, is_up=is_up, is_spared=False, hosts=("one", "two"), turn=0, preferred=0, messages=("echo",)
+        )
+        for wanted in Wanted
+        for is_up in (True, False)
+    ]
+    given: list[dict[str, Any]] = [{}, {"endpoint": 1}, {"endpoint": 9}, {"message": "echo"}, {"other": 1}]
+    return {refusal(verb, one, footing) or "" for verb in Verb for one in given for footing in footings} - {""}
+
+
+def losses() -> set[str]:
+    """Whatever may lower a link's health."""
+    readings: list[Reading] = [
+        ProcessReading(late_s=0.5, is_renewed=False),
+        NetworkReading(is_connected=False, is_clear=False),
+        NetworkReading(is_connected=True, is_clear=False),
+        ProtocolReading(is_up=False, echo_s=None, echo_timeout_s=10, unreadable=0),
+        ProtocolReading(is_up=True, echo_s=5, echo_timeout_s=10, unreadable=2),
+        ResourcesReading(files=0.9, in_line=0.9),
+    ]
+    whole = [
+        overall({}, is_held=held, is_up=True, is_spared=True, down_s=None, wanted="paused") for held in (True, False)
+    ]
+    found = [judge(reading).lowered_by for reading in readings] + [health.lowered_by for health in whole]
+    return {words for lowered_by in found for words in lowered_by}
+
+
+def of_payments() -> set[str]:
+    """Whatever may speak against what somebody wants of a payment."""
+    return {
+        sentence
+        for module in (asking, following, services, decide, children)
+        for sentence in spoken_in(module, "NotAllowed")
+    }
+
+
+def of_links() -> set[str]:
+    """Whatever a link's worker answers, or its rules say."""
+    answers = spoken_in(adopting, "NotAdopted")
+    for module in (commanding, reconciling):
+        answers |= spoken_in(module, "done", "failed", "Answer")
+    misfits = {sentence for _field, sentence, _fits in checking._requirements(Link(dialect="bank-ascii87"), ())}
+    causes = {cause.value.replace("_", " ") for cause in Cause}
+    return {*answers, *misfits, *refusals(), *losses(), *causes, *MEANINGS.values(), *HealthState, *Layer}
+
+
+@pytest.mark.parametrize(("said", "say"), [(of_links, phrases.say), (of_payments, objections.say)])
+def test_what_the_rules_say_is_said_in_indonesian(said: Callable[[], set[str]], say: Callable[[str], str]) -> None:
+    assert len(said()) > 25
+
+    with translation.override("id"):
+        assert {sentence for sentence in said() if say(sentence) == sentence} == set()
+    assert {say(sentence) for sentence in said()} == said()
+
+
+def test_what_stands_in_a_sentence_is_translated_too() -> None:
+    with translation.override("id"):
+        down = phrases.say("The link is up, to bank:5000. The bank did not answer.")
+        why = phrases.say("The link is down: connect refused. Payments wait.")
+
+    assert down == "Jalur tersambung ke bank:5000. Bank tidak menjawab."
+    assert why == "Jalur putus: sambungan ditolak. Pembayaran menunggu."
+
+
+@pytest.mark.parametrize(
+    ("mti", "words"),
+    [("0210", "jawaban finansial"), ("0421", "advis reversal, diulang"), ("0430", "jawaban advis reversal")],
+)
+def test_a_message_is_named_in_indonesian(mti: str, words: str) -> None:
+    with translation.override("id"):
+        assert message_in_words(mti, {}, DIALECTS["bank-ascii87"]) == words
 
 
 def test_every_value_of_an_enumeration_has_an_indonesian_word() -> None:

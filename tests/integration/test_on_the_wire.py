@@ -13,6 +13,7 @@ import pytest
 from processor import metrics
 from processor.codec.message import Message, decode, encode
 from processor.filing import Filer
+from processor.keys.signing import signed
 from processor.keys.store import LinkKeys
 from processor.link import events as ev
 from processor.link.machine import Machine
@@ -25,7 +26,6 @@ from tests.builders import BANK, profile
 from tests.integration.conftest import Hand, status_of
 from transactions import auditing, forwarding, settling
 from transactions.domain.values import Operation
-from transactions.iso8583 import signed
 from transactions.models import Attempt, Payment
 
 Answering = Callable[[Message], bytes]

@@ -96,6 +96,7 @@ PAGES: Final = {
     "payment_retry": WORK,
     "payment_reverse": WORK,
     **dict.fromkeys(REPORTS, DESK),
+    "report_settlement_told": DESK,
     "search": EVERY,
     "staff_record_export": GUARD,
     "webhook_disable": WORK,
@@ -103,9 +104,9 @@ PAGES: Final = {
     "webhook_resend": WORK,
 }
 #: found beside the admin's own
-BESIDE: Final = {"desk_figures", *REPORTS}
+BESIDE: Final = {"desk_figures", "report_settlement_ask", "report_settlement_told", *REPORTS}
 #: doors that only take forms; each has a test of its own here or beside its pages
-FORMS: Final = {"payment_forget_search", "payment_keep_search", "staff_request_decide"}
+FORMS: Final = {"payment_forget_search", "payment_keep_search", "report_settlement_ask", "staff_request_decide"}
 #: what leads elsewhere, and shows nothing
 AWAY: Final = {"app_list", "login", "logout", "view_on_site"}
 

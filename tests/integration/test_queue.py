@@ -46,6 +46,17 @@ def test_what_commits_late_is_not_passed_over(hand: Hand) -> None:
     assert len(found) == 2
 
 
+def test_what_finds_too_little_has_looked_at_everything(hand: Hand) -> None:
+    hand.accept(1)
+    for amount in (2, 3, 4):
+        hand.accept(amount, priority=9)
+    low_water = LowWater()
+    first, *urgent = QueueEntry.objects.order_by("id").values_list("id", flat=True)
+
+    assert claimed(3, low_water) == urgent
+    assert claimed(3, low_water) == [first]
+
+
 def test_two_claims_at_once_share_nothing(hand: Hand) -> None:
     for amount in range(1, 21):
         hand.accept(amount)

@@ -1,20 +1,27 @@
 """From a filed answer to a payment's end: every way it can go."""
 
+import threading
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from processor.codec.message import decode
 from processor.keys.store import LinkKeys
 from processor.models import InboundFrame, Message
 from processor.store import Filing, Taken
+from queueing import queue
 from queueing.models import Lane, QueueEntry
 from tests.builders import BANK
 from tests.integration.conftest import Hand, answering, status_of
 from transactions import auditing, forwarding, settling
-from transactions.domain.values import Operation
+from transactions.domain.values import Operation, ReasonCode
 from transactions.models import Attempt, Event, Payment
+from transactions.services import cancel
 
 
 @pytest.fixture(autouse=True)
@@ -482,3 +489,55 @@ def test_a_late_approval_of_the_first_attempt_after_the_second_was_approved(hand
     undone = Attempt.objects.get(payment_id=payment.id, number=1)
     assert (undone.outcome, undone.undoing) == ("approved", "accepted")
     assert not QueueEntry.objects.exists()
+
+
+def settling_beside() -> threading.Thread:
+    """A settler of its own, not begun."""
+
+    def settle() -> None:
+        settling.settle()
+        connection.close()
+
+    return threading.Thread(target=settle)
+
+
+def wait_until_one_waits_for_a_lock() -> None:
+    with psycopg.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as looking:
+        while not looking.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            pass
+
+
+def test_a_cancel_that_comes_with_the_answer_and_the_settling_wait_in_line(hand: Hand) -> None:
+    payment = hand.accept()
+    hand.file(answering(hand.take()[0]))
+    settler = settling_beside()
+    with psycopg.connect(settings.DATABASE_DIRECT_URL) as cancelling:
+        cancelling.execute("SELECT 1 FROM queueing_queueentry WHERE payment_id = %s FOR UPDATE", (payment.id,))
+        settler.start()
+        wait_until_one_waits_for_a_lock()
+        cancelling.execute("SELECT 1 FROM transactions_payment WHERE id = %s FOR NO KEY UPDATE", (payment.id,))
+    settler.join()
+
+    assert status_of(payment) == "approved"
+
+
+def test_a_cancel_of_the_next_in_a_lane_whose_head_is_settled_is_done_and_so_is_the_settling(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, following = hand.accept(1, lane="a"), hand.accept(2, lane="a")
+    hand.file(answering(hand.take()[0]))
+    settler = settling_beside()
+    close = queue.close
+
+    def close_late(ids: Collection[int], states: Collection[str]) -> set[str]:
+        if "blocked" in states:
+            settler.start()
+            wait_until_one_waits_for_a_lock()
+        return close(ids, states)
+
+    monkeypatch.setattr(queue, "close", close_late)
+    cancel(following.id, actor="api:test", reason=ReasonCode.CANCELLED_BY_CLIENT)
+    settler.join()
+
+    assert [status_of(payment) for payment in (head, following)] == ["approved", "cancelled"]
+    assert not Lane.objects.exists()

@@ -112,6 +112,26 @@ def test_what_is_in_hand_or_in_flight_is_no_orphan(three: Hand) -> None:
     assert not InboundFrame.objects.exists()
 
 
+def test_what_a_look_passed_over_is_taken_without_another_ring(hand: Hand) -> None:
+    payment = hand.accept()
+    for amount in (2, 3, 4):
+        hand.accept(amount, priority=9)
+    forwarding.forward()
+
+    async def story(taker: Taker, slow: Slow) -> None:
+        slow.go_on.set()
+        while taker.in_hand < 3:
+            await asyncio.sleep(0)
+        assert len(taker.next(3, 0.0, ())) == 3
+        taker.room_grew()
+        while not taker.in_hand:
+            await asyncio.sleep(0)
+        (taken,) = taker.next(3, 0.0, ())
+        assert taken.payment_id == payment.id
+
+    playing(hand, story, capacity=3)
+
+
 def test_what_expired_in_hand_goes_back_unsent(three: Hand) -> None:
     async def story(taker: Taker, slow: Slow) -> None:
         slow.go_on.set()

@@ -56,6 +56,21 @@ def test_priority_never_overtakes_inside_a_lane(hand: Hand) -> None:
     assert amounts(hand) == [2]
 
 
+def test_what_was_written_more_often_than_is_counted_stops_no_other(hand: Hand) -> None:
+    hand.accept(1)
+    hand.accept(2)
+    forwarding.forward()
+    QueueEntry.objects.filter(id=min(QueueEntry.objects.values_list("id", flat=True))).update(
+        takes=32_767, unsent_tries=32_767
+    )
+
+    hand.take()
+    assert amounts(hand) == [1, 2]
+    hand.run(lambda store: store.untake(hand.taken, failed=True))
+    hand.take()
+    assert amounts(hand) == [1, 2]
+
+
 def test_what_is_taken_is_taken_once(hand: Hand) -> None:
     for amount in range(1, 40):
         hand.accept(amount)

@@ -23,7 +23,9 @@ def footing(**changes: Any) -> Footing:
 
 
 def fitting(verb: Verb) -> Any:
-    return {Verb.FAIL_OVER: {"endpoint": 2}, Verb.SEND: {"message": "echo"}}.get(verb, {})
+    totals = {"business_date": "2026-11-20", "currency": "360", "totals": {}}
+    given = {Verb.FAIL_OVER: {"endpoint": 2}, Verb.SEND: {"message": "echo"}, Verb.RECONCILE: totals}
+    return given.get(verb, {})
 
 
 def test_every_verb_has_a_sentence_for_people() -> None:
@@ -35,7 +37,7 @@ def test_a_link_that_is_up_refuses_nothing_that_fits(verb: Verb) -> None:
     assert refusal(verb, fitting(verb), footing()) is None
 
 
-@pytest.mark.parametrize("verb", [Verb.ECHO, Verb.SEND, Verb.DRAIN])
+@pytest.mark.parametrize("verb", [Verb.ECHO, Verb.SEND, Verb.DRAIN, Verb.RECONCILE])
 def test_a_link_that_is_down_asks_the_bank_nothing(verb: Verb) -> None:
     assert "Nothing was sent" in (refusal(verb, fitting(verb), footing(is_up=False)) or "")
 

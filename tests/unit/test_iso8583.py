@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from processor.codec.dialects import DIALECTS
 from processor.codec.errors import EncodeError
 from processor.codec.message import Message, decode, encode
+from processor.keys.signing import signed
 from processor.keys.software import mac
 from tests.builders import BANK, NOON, PAN, accepted, dispatched, instruction, payment
 from transactions.domain.children import child_instruction
 from transactions.domain.events import Approved
 from transactions.domain.values import Attempt, Balance, MessageKind, Operation, ReasonCode, Verdict
-from transactions.iso8583 import Card, Wire, payment_message, read_answer, reversal_message, rrn_of, signed
+from transactions.iso8583 import Card, Wire, payment_message, read_answer, reversal_message, rrn_of
 
 CARD = Card(PAN, "3012")
 WIRE = Wire(101, NOON, "632512000101", UTC)

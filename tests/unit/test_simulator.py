@@ -147,7 +147,7 @@ def test_the_pin_0000_is_wrong(pin: str, answered: str) -> None:
 def test_an_unknown_message_is_invalid() -> None:
     switch, desk = bank()
 
-    assert code(switch, desk, Message("0500", request_fields())) == "12"
+    assert code(switch, desk, Message("0600", request_fields())) == "12"
     assert code(switch, desk, Message("0800", {11: "1", 70: "888"})) == "12"
 
 

@@ -68,7 +68,7 @@ def test_a_reversal_has_another_key_than_its_original() -> None:
 
 def test_a_message_without_its_identity_has_no_key() -> None:
     assert match_key(Message("0210", {11: "000001"}), BANK) is None
-    assert match_key(Message("0510", request_fields()), DIALECTS["iso87-ascii"]) is None
+    assert match_key(Message("0610", request_fields()), DIALECTS["iso87-ascii"]) is None
 
 
 def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:

@@ -30,7 +30,13 @@ DETAILS: dict[str, dict[str, Any]] = {
     "balance_inquiry": {"source_account": "1234567890", "card": PIN, "amount": None},
     "bill_payment": {"source_account": "1234567890", **BILL},
 }
-EVERY_MTI = {"0100", "0110", "0200", "0210", "0420", "0430", "0800", "0810"}
+EVERY_MTI = {"0100", "0110", "0200", "0210", "0420", "0430", "0500", "0510", "0800", "0810"}
+ASK_FOR_TOTALS = """
+from processor.models import LinkStatus
+from staff.audit import Actor
+from transactions.balancing import ask
+ask(LinkStatus.objects.get().business_date, "bank", "IDR", Actor("wireshark", may=lambda _: True))
+"""
 #: how the dissector is told what our dialects are
 READING = {
     "iso87-ascii": (
@@ -118,6 +124,8 @@ def test_no_field_is_malformed(ferry: Ferry, dialect: str, tmp_path: Path) -> No
             for operation, details in DETAILS.items():
                 assert pay(client, operation, **details) == "approved"
             assert pay(client, "purchase", amount=100_073) == "reversed"
+        ferry.manage("shell", "-v", "0", "-c", ASK_FOR_TOTALS)
+        wait_until(lambda: ferry.sql("SELECT 1 FROM processor_linkcommand WHERE state = 'done'"), 10, "totals came")
         ferry.control("POST", "/send", {"message": "echo"})
         wait_until(lambda: answered_the_host(ferry), 10, "we answered the host's echo")
         ferry.processes["link"].stop()
@@ -133,6 +141,12 @@ def test_no_field_is_malformed(ferry: Ferry, dialect: str, tmp_path: Path) -> No
     assert {message["iso8583.mti"] for message in read} >= EVERY_MTI
     asked = {int(message["iso8583.bit11"]) for message in read if message["iso8583.mti"] in ("0100", "0200", "0420")}
     assert asked == {row.stan for row in ferry.sql("SELECT stan FROM transactions_attempt")}
+    (totals,) = [message for message in read if message["iso8583.mti"] == "0500"]
+    # four debits and the one that was reversed; a deposit
+    assert [int(totals[f"iso8583.bit{number}"]) for number in (76, 77, 74, 75)] == [5, 1, 1, 0]
+    if dialect == "iso87-binary":
+        # Its table says n15 of 86 to 89, where the standard says n16: packed, both are eight bytes.
+        assert (int(totals["iso8583.bit88"]), int(totals["iso8583.bit89"])) == (500_073, 100_073)
 
 
 def pay(client: httpx.Client, operation: str, **details: Any) -> str:

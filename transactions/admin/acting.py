@@ -21,9 +21,11 @@ from queueing.models import QueueEntry
 from staff import requests
 from staff.audit import actor_of
 from staff.pages import ReasonForm
+from staff.speech import unchanged
 from transactions import actions, asking, selectors
 from transactions.actions import ACTIONS, Action
 from transactions.admin import words
+from transactions.admin.objections import say
 from transactions.domain.errors import NotAllowed
 from transactions.domain.money import exponent
 from transactions.domain.values import Status
@@ -100,8 +102,8 @@ class Acting(ModelAdmin):
         if request.method == "POST" and form.is_valid():
             _carry_out(request, action, payment, form.cleaned_data)
             return redirect(story)
-        if request.method != "POST" and (objection := actions.objection(action, payment)):
-            messages.error(request, f"{objection} {_('Nothing was changed.')}")
+        if request.method != "POST" and (objection := say(actions.objection(action, payment))):
+            messages.error(request, unchanged(objection))
             return redirect(story)
         return TemplateResponse(
             request, "admin/transactions/payment/reason.html", self._context(request, action, payment, form, story)
@@ -133,7 +135,7 @@ class Acting(ModelAdmin):
             Offer(
                 str(action.title),
                 reverse(f"admin:payment_{action.name}", args=[payment.id]),
-                asking.objection(standing, action.wish({})) if standing else "",
+                say(asking.objection(standing, action.wish({}))) if standing else "",
             )
             for action in mine
         ]
@@ -160,7 +162,7 @@ def _carry_out(request: HttpRequest, action: Action, payment: Payment, given: di
             actions.carry_out(action, payment.id, actor_of(request), reason)
             messages.success(request, str(action.done))
     except (NotAllowed, requests.NotPossible) as error:
-        messages.error(request, f"{error} {_('Nothing was changed.')}")
+        messages.error(request, unchanged(say(str(error))))
 
 
 def title(payment: Any) -> str:

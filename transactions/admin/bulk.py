@@ -24,6 +24,7 @@ from transactions import actions, bulk
 from transactions.actions import Action
 from transactions.admin import words
 from transactions.admin.acting import Acting
+from transactions.admin.objections import say
 from transactions.bulk import BULK, MOST
 from transactions.job_models import Job, JobItem
 from transactions.models import Merchant, Payment
@@ -128,7 +129,7 @@ class BulkActing(Acting):
             "size": len(payments),
             "possible": len(possible),
             "in_all": _sums(possible),
-            "objections": Counter(filter(None, objections.values())).most_common(),
+            "objections": Counter(map(say, filter(None, objections.values()))).most_common(),
             "form": form or BulkForm(initial={"ids": ",".join(str(payment.id) for payment in payments)}),
             "address": reverse(f"admin:payments_{action.name}"),
             "back": f"{back}?{request.GET.urlencode()}",
@@ -255,5 +256,5 @@ def _progress(job: Job) -> dict[str, Any]:
         "done": counts[JobItem.Result.DONE],
         "refused": counts[JobItem.Result.REFUSED],
         "failed": counts[JobItem.Result.FAILED],
-        "missed": list(missed[:_NAMED]),
+        "missed": [(item.payment_id, say(item.outcome)) for item in missed[:_NAMED]],
     }

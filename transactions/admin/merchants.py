@@ -23,6 +23,7 @@ from staff import requests
 from staff.audit import actor_of
 from staff.models import Request
 from staff.pages import Audited, ReadOnly, ReasonForm
+from staff.speech import unchanged
 from transactions import api_keys
 from transactions.admin import words
 from transactions.models import ApiKey, Merchant
@@ -151,7 +152,7 @@ class ApiKeyAdmin(ReadOnly):
             try:
                 asked = api_keys.ask_for_new(by=actor_of(request), **form.cleaned_data)
             except requests.NotPossible as error:
-                messages.error(request, f"{error} {_('Nothing was changed.')}")
+                messages.error(request, unchanged(error))
                 return redirect("admin:transactions_apikey_changelist")
             _said(request, asked)
             return redirect("admin:staff_request_change", asked.pk)
@@ -172,7 +173,7 @@ class ApiKeyAdmin(ReadOnly):
             try:
                 _said(request, api_keys.ask(kind, key, by, **form.cleaned_data))
             except requests.NotPossible as error:
-                messages.error(request, f"{error} {_('Nothing was changed.')}")
+                messages.error(request, unchanged(error))
             return redirect(page)
         return self._page(request, kind, form, page, key)
 

@@ -31,7 +31,7 @@ from transactions.models import Attempt, Event, Payment
 class PaymentAdmin(BulkActing):
     """Read, search, retry, cancel; nothing here is edited."""
 
-    list_display = ("short_id", "state", "what", "money", "card", "reference", "link", "accepted")
+    list_display = ("short_id", "state", "what", "money", "card", "called", "link", "accepted")
     list_display_links = ("short_id",)
     list_filter = listing.FILTERS
     list_filter_submit = True
@@ -64,6 +64,13 @@ class PaymentAdmin(BulkActing):
     def card(self, payment: Payment) -> str | None:
         """The card, masked."""
         return payment.masked_pan
+
+    @display(description=gettext_lazy("reference"))  # type: ignore[arg-type]  # Django takes lazy text
+    def called(self, payment: Payment) -> str | None:
+        """The client's reference, in one line: the whole of it is in its hint and on the payment's page."""
+        if payment.reference is None:
+            return None
+        return format_html('<span class="fm-called" title="{0}">{0}</span>', payment.reference)
 
     @display(description=gettext_lazy("accepted"), ordering="id")  # type: ignore[arg-type]  # Django takes lazy text
     def accepted(self, payment: Payment) -> datetime:

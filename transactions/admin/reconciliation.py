@@ -254,10 +254,11 @@ def _shown(one: Difference) -> dict[str, Any]:
     }
 
 
-def _side(state: str, operation: str, amount: int | None, currency: str) -> str:
+def _side(state: str, operation: str, amount: int | None, currency: str) -> dict[str, str] | None:
     if amount is None:
-        return "–"
-    return f"{words.spoken(operation)} {words.money(amount, currency)}, {words.spoken(state)}"
+        return None
+    money = words.money(amount, currency)
+    return {"operation": words.spoken(operation), "money": money, "state": words.spoken(state)}
 
 
 def _rows(file: HostFile) -> Iterator[list[Any]]:

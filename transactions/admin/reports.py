@@ -19,9 +19,9 @@ from processor.models import Link, LinkStatus
 from staff.audit import actor_of, record
 from staff.spreadsheet import download
 from transactions import reporting
-from transactions.admin import words
+from transactions.admin import totals, words
 from transactions.domain.money import exponent
-from transactions.reports.settlement import Tally, nets
+from transactions.reports.settlement import Tally, nets, tallies
 
 #: the first and the last that a payment can have
 DAYS: Final = (date(2000, 1, 1), date(2199, 12, 31))
@@ -66,11 +66,6 @@ def latest_day() -> date | None:
     return LinkStatus.objects.order_by("-business_date").values_list("business_date", flat=True).first()
 
 
-def money(amount_minor: int, currency: str) -> str:
-    """Return an amount that may be negative in its currency's form."""
-    return f"{'−' if amount_minor < 0 else ''}{words.money(abs(amount_minor), currency)}"
-
-
 def plain(amount_minor: int, currency: str) -> Decimal:
     """Return an amount in its currency's own unit, for a spreadsheet."""
     return Decimal(amount_minor).scaleb(-exponent(currency))
@@ -99,13 +94,15 @@ class Settlement:
         return [
             path("admin/reports/settlement/", view(self.page), name="report_settlement"),
             path("admin/reports/settlement/download/", view(self.send), name="report_settlement_download"),
+            *totals.urls(self._site),
         ]
 
     def page(self, request: HttpRequest) -> HttpResponse:
         """Show it."""
         allow(request)
         form, day, link = _asked(request)
-        found = reporting.settlement(day, link) if day else []
+        counted = reporting.counted(day, link) if day else []
+        found = tallies(counted)
         context = {
             **self._site.each_context(request),
             "title": _("Settlement"),
@@ -115,8 +112,10 @@ class Settlement:
             "after": _address(day and day + timedelta(days=1), link),
             "here": _address(day, link),
             "lines": [_shown(tally) for tally in found],
-            "nets": [money(amount, currency) for currency, amount in sorted(nets(found).items())],
+            "nets": [words.signed_money(amount, currency) for currency, amount in sorted(nets(found).items())],
             "open": sum(tally.open for tally in found),
+            "link": link,
+            **(totals.panels(request, day, link, counted) if day and link else {}),
         }
         return TemplateResponse(request, "admin/transactions/reports/settlement.html", context)
 
@@ -150,9 +149,9 @@ def _shown(tally: Tally) -> dict[str, Any]:
     return {
         "tally": tally,
         "operation": words.spoken(tally.operation),
-        "approved": money(tally.approved_minor, tally.currency),
-        "reversed": money(tally.reversed_minor, tally.currency),
-        "net": money(tally.net_minor, tally.currency),
+        "approved": words.signed_money(tally.approved_minor, tally.currency),
+        "reversed": words.signed_money(tally.reversed_minor, tally.currency),
+        "net": words.signed_money(tally.net_minor, tally.currency),
     }
 
 

@@ -22,6 +22,7 @@ from processor.route_models import Route
 from staff import requests
 from staff.audit import actor_of
 from staff.pages import ReasonForm
+from staff.speech import unchanged
 from transactions import rerouting
 from transactions.models import Merchant
 
@@ -97,7 +98,7 @@ class RouteAdmin(ModelAdmin):
             try:
                 asked = rerouting.ask(form.instance, actor_of(request), form.cleaned_data["reason"])
             except requests.NotPossible as error:
-                messages.error(request, f"{error} {gettext('Nothing was changed.')}")
+                messages.error(request, unchanged(error))
                 return redirect(page)
             messages.success(request, gettext("Asked for. Nothing happens until somebody else agrees."))
             return redirect("admin:staff_request_change", asked.pk)

@@ -11,8 +11,9 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from processor.codec.describe import FieldDescription, describe, describe_mti
+from processor.codec.describe import FieldDescription
 from processor.codec.dialects import Dialect
+from processor.message_words import fields_in_words, message_in_words
 from transactions.admin import words
 
 
@@ -55,10 +56,10 @@ def _of_event(event: Any) -> Chapter:
 
 
 def _of_message(message: Any, dialect: Dialect) -> Chapter:
-    direction = "To the bank" if message.outward else "From the bank"
+    direction = _("To the bank") if message.outward else _("From the bank")
     mark = "sent" if message.outward else "received"
-    title = f"{direction}: {message.mti} {describe_mti(message.mti)}".replace(" :", ":")
-    fields = describe(message.fields, dialect)
+    title = f"{direction}: {message.mti} {message_in_words(message.mti, message.fields, dialect)}".replace(" :", ":")
+    fields = fields_in_words(message.fields, dialect)
     kept = message.pk if message.is_kept else None
     return Chapter(message.at, title, words.spoken(message.remark), "", mark, fields, message_id=kept)
 

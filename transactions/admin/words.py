@@ -35,6 +35,11 @@ def money(amount_minor: int, currency: str) -> str:
     return str(Money(amount_minor, currency))
 
 
+def signed_money(amount_minor: int, currency: str) -> str:
+    """Return an amount that may be negative in its currency's form."""
+    return f"{'−' if amount_minor < 0 else ''}{money(abs(amount_minor), currency)}"
+
+
 def spoken(word: str) -> str:
     """Return an identifier as a person would say it."""
     return _(word.replace("_", " "))

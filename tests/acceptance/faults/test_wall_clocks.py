@@ -40,6 +40,14 @@ def figure(name: str, port: int) -> float:
     return float(found[1]) if found else 0.0
 
 
+def recovers(port: int) -> bool:
+    """Say whether a worker has heard beat once, and done what it is for."""
+    try:
+        return figure("ferryman_recovery_runs_total", port) > 0
+    except httpx.TransportError:
+        return False
+
+
 def skew(port: int) -> float:
     return figure("ferryman_clock_skew_seconds", port)
 
@@ -68,6 +76,8 @@ def clocks(ferry: Ferry) -> dict[str, WallClock]:
     ferry.start("beat")
     ferry.settings = usual | {"METRICS_PORT": str(ports["worker"])}
     ferry.wait_until_up()
+    # What is up is the page and the link; the worker and beat may still be loading.
+    wait_until(lambda: recovers(ports["worker"]), 30, "the worker recovers")
     return clocks
 
 
