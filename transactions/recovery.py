@@ -18,6 +18,7 @@ from queueing.database import rows
 from queueing.doorbell import FORWARD, SETTLE, WEBHOOKS, link_queue, ring
 from transactions import store
 from transactions.domain import commands as c
+from transactions.domain.errors import DomainError
 from transactions.ending import conclude, count_ends
 from transactions.metrics import RECOVERED, RECOVERY_RUNS
 from transactions.missing import find_missing
@@ -64,7 +65,7 @@ def recover() -> None:
 
 @transaction.atomic
 def expire_batch() -> int:
-    """End payments whose time is over and that were not taken; returns how many entries it looked at."""
+    """End payments whose time is over and that were not taken; returns how many it ended."""
     entries = queue.expired(settings.BATCH)
     at = clock.now()
     loaded = store.load({entry.payment_id for entry in entries})
@@ -72,14 +73,18 @@ def expire_batch() -> int:
     by_payment: dict[UUID, Any] = {}
     for entry in entries:
         command = c.Expire(max(at, entry.expires_at))
-        changes[entry.payment_id] = Change.deciding(loaded[entry.payment_id], command, actor=ACTOR, at=at)
+        try:
+            changes[entry.payment_id] = Change.deciding(loaded[entry.payment_id], command, actor=ACTOR, at=at)
+        except (DomainError, KeyError) as error:  # whatever is wrong with one, its siblings end and recovery goes on
+            _log.error("payment.not_expired", payment=str(entry.payment_id), exc_info=error)
+            continue
         by_payment[entry.payment_id] = entry
     won = store.append(changes.values())
     promoted = queue.close([by_payment[i].id for i in won], ["waiting", "blocked", "ready", "dispatched"])
     expired = [changes[i] for i in won]
     conclude(expired)
     transaction.on_commit(lambda: _said(expired, promoted))
-    return len(entries)
+    return len(won)
 
 
 def _said(expired: list[Change], promoted: set[str]) -> None:

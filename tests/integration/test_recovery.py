@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -84,6 +85,15 @@ class TestExpiry:
         assert status_of(payment) == "expired"
         assert payment.reason == "expired_unsent"
         assert not QueueEntry.objects.exists()
+
+    def test_one_that_cannot_end_keeps_no_other_from_it(self, hand: Hand, rings: Rings) -> None:
+        lost, payment, ready = hand.accept(1, expires_in_s=-1), hand.accept(2, expires_in_s=-1), hand.accept(3)
+        QueueEntry.objects.filter(payment_id=lost.id).update(payment_id=UUID(int=1))
+
+        rung = recovered(rings)
+
+        assert (status_of(payment), status_of(ready)) == ("expired", "queued")
+        assert rung == {"forward"}
 
     def test_what_is_dispatched_is_recalled_first(self, hand: Hand) -> None:
         payment = hand.accept(expires_in_s=1)
