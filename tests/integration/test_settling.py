@@ -18,6 +18,7 @@ from queueing import queue
 from queueing.models import Lane, QueueEntry
 from tests.builders import BANK
 from tests.integration.conftest import Hand, answering, status_of
+from tests.stack import wait_until
 from transactions import auditing, forwarding, settling
 from transactions.domain.values import Operation, ReasonCode
 from transactions.models import Attempt, Event, Payment
@@ -502,9 +503,9 @@ def settling_beside() -> threading.Thread:
 
 
 def wait_until_one_waits_for_a_lock() -> None:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as looking:
-        while not looking.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
-            pass
+        wait_until(lambda: looking.execute(waiting).fetchone(), 30, "one waits for a lock of another")
 
 
 def test_a_cancel_that_comes_with_the_answer_and_the_settling_wait_in_line(hand: Hand) -> None:
