@@ -24,6 +24,20 @@ def test_nobody_stumbles(sign_in: SignIn, house: House, scheme: str, size: Viewp
     assert not stumbles, "\n".join(stumbles)
 
 
+def test_nothing_is_wider_than_a_phone_in_indonesian(sign_in: SignIn, house: House) -> None:
+    console = sign_in("admin", viewport=PHONE)
+    console.page.context.add_cookies([{"name": "django_language", "value": "id", "url": house.url}])
+    wide = {}
+
+    for name, path in addresses(house):
+        console.open(path)
+        settle(console)
+        wide[name] = console.page.evaluate("() => document.documentElement.scrollWidth")
+
+    expect(console.page.locator("html")).to_have_attribute("lang", "id")
+    assert {name: width for name, width in wide.items() if width > PHONE["width"]} == {}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nobody_stumbles_before_they_are_signed_in(

@@ -141,7 +141,7 @@ class PaymentAdmin(BulkActing):
             "reason": words.reason(ReasonCode.LANE_HELD if head else payment.reason),
             "head": reverse("admin:transactions_payment_change", args=[head]) if head else "",
             "facts": _facts(payment),
-            "attempts": [(one, _took(one)) for one in Attempt.objects.filter(payment_id=payment.id).order_by("number")],
+            "attempts": [(one, _said(one)) for one in Attempt.objects.filter(payment_id=payment.id).order_by("number")],
             "entries": entries,
             "followers": followers(payment),
             "chapters": _chapters(payment),
@@ -151,6 +151,12 @@ class PaymentAdmin(BulkActing):
             "asked": asked_about(payment),
         }
         return TemplateResponse(request, "admin/transactions/payment/story.html", context)
+
+
+def _said(attempt: Attempt) -> dict[str, str]:
+    """Return an attempt in words."""
+    told = {"kind": attempt.kind, "outcome": attempt.outcome, "undoing": attempt.undoing}
+    return {**{name: words.spoken(word) for name, word in told.items()}, "took": _took(attempt)}
 
 
 def _took(attempt: Attempt) -> str:

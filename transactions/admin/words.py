@@ -27,6 +27,8 @@ _SPOKEN: Final = (
     *(gettext_noop("purchase"), gettext_noop("withdrawal"), gettext_noop("balance inquiry"), gettext_noop("deposit")),
     *(gettext_noop("transfer"), gettext_noop("bill payment"), gettext_noop("authorisation")),
     *(gettext_noop("capture"), gettext_noop("refund"), gettext_noop("void")),
+    *(gettext_noop("request"), gettext_noop("advice"), gettext_noop("reversal"), gettext_noop("open")),
+    *(gettext_noop("unsent"), gettext_noop("unknown"), gettext_noop("none"), gettext_noop("accepted")),
 )
 
 
