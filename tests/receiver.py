@@ -106,7 +106,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # whoever was speaking is gone
                 receiver._hear(Received(self.path, dict(self.headers), body))
                 receiver.manner(self)
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,6 +39,8 @@ from tests.stack import wait_until
 _OURS: Final = ("web", "worker-1", "worker-2", "link-1", "link-2", "beat")
 _AT_ONCE: Final = 2
 _DRAIN_WITHIN_S: Final = 180.0
+#: violations of a kind that are printed
+_SHOWN: Final = 20
 _AWAY: Final = (httpx.HTTPError, psycopg.Error, redis.RedisError, AMQPError, NoRabbit, OSError)
 _RECOVERY: Final = """
 SELECT extract(epoch FROM p.created_at)::float AS accepted, extract(epoch FROM p.ended_at)::float AS ended
@@ -228,10 +230,11 @@ def _report(chaos: Chaos, options: Any) -> int:
     print(f"{len(chaos.injected)} faults, {len(found)} violations")
     for failed in chaos.failed:
         print(f"not injected: {failed}")
-    for kind, times in Counter(violation.split(":")[0] for violation in found).items():
-        print(f"  {kind}: {times}")
-    for violation in found[:50]:
-        print(violation)
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for violation in found:
+        by_kind[violation.split(":")[0]].append(violation)
+    for kind, violations in by_kind.items():
+        print(f"  {kind}: {len(violations)}", *violations[:_SHOWN], sep="\n    ")
     again = f"--minutes {options.minutes:g} --faults {options.faults} --rate {options.rate:g} --seed {options.seed}"
     again += f" --broker {options.broker}" if options.broker else ""
     print(f"again: python -m tests.faults.chaos {again}")

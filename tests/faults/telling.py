@@ -15,7 +15,7 @@ class Heard:
     times: int = 0
     #: what their bodies were; one, if the id is stable
     digests: set[str] = field(default_factory=set)
-    #: how many of them were answered 204
+    #: how many of them were answered 2xx
     taken: int = 0
 
 
