@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from processor import links
 from processor.models import LinkStatus
 from staff.models import Record
 from tests.integration.conftest import Hand
@@ -68,6 +69,15 @@ def test_the_page_says_it_in_the_currencys_form(settled: Hand, viewer: Client) -
 
     assert "IDR 3.50" in page
     assert "1 attempt of this date is not over" in page
+
+
+def test_where_there_is_one_link_only_nobody_chooses_it(settled: Hand, viewer: Client) -> None:
+    assert "Choose one link above" not in viewer.get(PAGE).content.decode()
+
+    facts = {"dialect": "bank-ascii87", "framing": "ascii4", "terminal_id": "ATM-002", "card_acceptor_id": "TRM-ISS002"}
+    links.configure("other", facts, [("127.0.0.1", 2)])
+
+    assert "Choose one link above" in viewer.get(PAGE).content.decode()
 
 
 def test_the_browsers_calendar_is_given_its_own_form_of_a_date_in_every_language(hand: Hand, viewer: Client) -> None:

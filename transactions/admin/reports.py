@@ -132,10 +132,15 @@ class Settlement:
 
 
 def _asked(request: HttpRequest) -> tuple[DayForm, date | None, str]:
-    """Return the form, and the date and link it names; no date where what was given is none."""
-    form = DayForm(request.GET) if "day" in request.GET else DayForm(initial={"day": latest_day()})
-    if not form.is_bound:
-        return form, latest_day(), ""
+    """Return the form, and the date and link it names; no date where what was given is none.
+
+    Unasked it is the latest date, and the link where there is only one.
+    """
+    if "day" not in request.GET:
+        day, known = latest_day(), links()
+        link = known[0] if len(known) == 1 else ""
+        return DayForm(initial={"day": day, "link": link}), day, link
+    form = DayForm(request.GET)
     if not form.is_valid():
         return form, None, ""
     return form, form.cleaned_data["day"], form.cleaned_data["link"]
