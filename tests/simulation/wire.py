@@ -14,6 +14,7 @@ from tests.builders import NOON
 from tests.simulation.tables import Row
 
 if TYPE_CHECKING:
+    from tests.simulation.network import Handed
     from tests.simulation.seed import Seed
 
 Check = Callable[["Seed"], Iterator[str]]
@@ -120,6 +121,7 @@ class Frame:
     epoch: int
     digest: str
     message: Message
+    #: it was stopped between its last look at the clock and the kernel, when its first byte went
     excused: bool
     spared: bool
 
@@ -134,17 +136,17 @@ def frames(seed: "Seed") -> list[Frame]:
 def _framed(seed: "Seed") -> Iterator[Frame]:
     link, dialect = seed.tables.one["link"], seed.host.dialect
     framings: dict[int, Framing] = {}
-    began: dict[int, tuple[float, bool]] = {}
+    began: dict[int, Handed] = {}
     for handed in seed.network.handed:
         framing = framings.setdefault(handed.session, FRAMINGS[link.framing](dialect.max_body))
         if not framing.incomplete:
-            began[handed.session] = handed.at, handed.spared
+            began[handed.session] = handed
         for body in framing.feed(handed.frame):
             message = decode(body, dialect)
             if message.mti[1] != "8":
                 digest = hashlib.sha256(body).hexdigest()
-                at, spared = began[handed.session]
-                yield Frame(at, handed.at, handed.epoch, digest, message, handed.excused, spared)
+                first = began[handed.session]
+                yield Frame(first.at, handed.at, handed.epoch, digest, message, first.excused, first.spared)
 
 
 def attempts_by_digest(seed: "Seed") -> dict[str, tuple[uuid.UUID, int]]:
