@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import Error, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -130,7 +130,7 @@ def _act(action: Action, item: JobItem, job: Job) -> tuple[str, str]:
         return JobItem.Result.REFUSED, str(error)
     except UnknownPayment:
         return JobItem.Result.REFUSED, _("There is no such payment.")
-    except Error:
+    except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001  (whatever is wrong with one payment, the others go on)
         _log.exception("job.item_failed", job=job.pk, payment=str(item.payment_id), error=type(error).__name__)

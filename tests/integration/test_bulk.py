@@ -3,11 +3,11 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.db import DataError, connection
 from django.test import Client
 from django.urls import reverse
 
@@ -264,3 +264,23 @@ class TestThePages:
         assert "411111******1111" in lines[1]
         assert "Warung Kopi" in lines[1]
         assert Record.objects.get(action="export_payments").detail["payments"] == 12
+
+
+def test_a_payment_that_the_database_refuses_keeps_no_other_of_its_job_waiting(
+    payments: list[Payment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, cancel_one = min(payment.id for payment in payments), services.cancel
+
+    def cancel_or_break(payment_id: UUID, **details: Any) -> None:
+        if payment_id == refused:
+            raise DataError
+        cancel_one(payment_id, **details)
+
+    monkeypatch.setattr(services, "cancel", cancel_or_break)
+    job = cancel(payments)
+
+    bulk.work()
+
+    job.refresh_from_db()
+    assert bulk.progress(job) == {"failed": 1, "done": 11}
+    assert job.ended_at is not None
