@@ -14,7 +14,7 @@ from django.db import transaction
 
 from processor import links
 from queueing import clock
-from queueing.database import rows
+from queueing.database import giving_way, rows
 from transactions import store
 from transactions.accepting import (
     Receipt,
@@ -58,6 +58,7 @@ class FollowUp:
     note: str | None = None
 
 
+@giving_way
 def follow(
     order: FollowUp,
     *,

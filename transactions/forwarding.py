@@ -23,7 +23,7 @@ from processor.keys.store import keys_of
 from processor.links import LinkConfig, LiveLink
 from processor.metrics import STAGE_SECONDS
 from queueing import clock, queue
-from queueing.database import rows
+from queueing.database import giving_way, rows
 from queueing.doorbell import FORWARD, link_queue, ring
 from queueing.failpoints import reach
 from queueing.policy import retry_policy
@@ -98,6 +98,7 @@ def forward_link(name: str) -> None:
         ring(link_queue(name))
 
 
+@giving_way
 @transaction.atomic
 def recall_batch(config: LinkConfig, live: LiveLink) -> int:
     """Take back what a link that is down, or configured anew, will not send; returns how many it looked at."""
@@ -176,6 +177,7 @@ def _room_ahead(config: LinkConfig) -> int:
     return queue.room_ahead(config.name, _WINDOWS_AHEAD * config.window)
 
 
+@giving_way
 @transaction.atomic
 def dispatch_batch(config: LinkConfig, live: LiveLink, only: int | None = None) -> bool:
     """Dispatch the next ready entries, or one of them, in one transaction; True when there may be more."""

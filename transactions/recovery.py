@@ -14,7 +14,7 @@ from django.db import transaction
 from processor import commands as link_commands
 from processor import revealing
 from queueing import clock, queue
-from queueing.database import rows
+from queueing.database import giving_way, rows
 from queueing.doorbell import FORWARD, SETTLE, WEBHOOKS, link_queue, ring
 from transactions import store
 from transactions.domain import commands as c
@@ -63,6 +63,7 @@ def recover() -> None:
     RECOVERY_RUNS.inc()
 
 
+@giving_way
 @transaction.atomic
 def expire_batch() -> int:
     """End payments whose time is over and that were not taken; returns how many it ended."""

@@ -3,15 +3,16 @@
 Each is one transaction; a race with the link is decided by the queue entry's row, never here (M12).
 """
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from typing import Any, ParamSpec
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 
 from queueing import clock, queue
+from queueing.database import giving_way
 from queueing.doorbell import FORWARD, ring
 from staff.masking import mask_text
 from transactions import asking, store
@@ -22,9 +23,30 @@ from transactions.ending import conclude, count_ends
 from transactions.following import FollowUp, follow
 from transactions.store import Change, Loaded
 
+P = ParamSpec("P")
+
 _log = structlog.get_logger(__name__)
 
 
+def _asked(wish: Callable[P, None]) -> Callable[P, None]:
+    """Let a wish begin again where it gave way to another; ring where it is refused.
+
+    What it had locked to look at, claims have passed over meanwhile, and who rang for them has gone.
+    """
+    begin = giving_way(wish)
+
+    @wraps(wish)
+    def carry_out(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            begin(*args, **kwargs)
+        except NotAllowed:
+            ring(FORWARD)
+            raise
+
+    return carry_out
+
+
+@_asked
 def cancel(payment_id: UUID, *, actor: str, reason: ReasonCode, note: str = "") -> None:
     """End a payment before anything of it is sent; raises NotAllowed once it was taken. Twice is once."""
     with transaction.atomic():
@@ -38,6 +60,7 @@ def cancel(payment_id: UUID, *, actor: str, reason: ReasonCode, note: str = "") 
         transaction.on_commit(partial(_said, "payment.cancelled", change, actor))
 
 
+@_asked
 def retry(payment_id: UUID, *, actor: str, note: str) -> None:
     """Go on now with what is held or waits for its time; raises NotAllowed for anything else."""
     with transaction.atomic():
@@ -49,6 +72,7 @@ def retry(payment_id: UUID, *, actor: str, note: str) -> None:
         transaction.on_commit(partial(_said, "payment.retried", change, actor))
 
 
+@_asked
 def reverse(payment_id: UUID, *, actor: str, note: str) -> None:
     """Undo what the bank may have done with a payment on hold; raises NotAllowed for any other."""
     with transaction.atomic():
@@ -60,6 +84,7 @@ def reverse(payment_id: UUID, *, actor: str, note: str) -> None:
         transaction.on_commit(partial(_said, "payment.reversal_ordered", change, actor))
 
 
+@_asked
 def resolve(payment_id: UUID, *, outcome: Status, evidence: str, actor: str) -> None:
     """End what hangs as a person settled it with the bank; raises NotAllowed where nothing hangs or is on the wire."""
     with transaction.atomic():

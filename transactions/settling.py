@@ -14,14 +14,13 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import OperationalError, transaction
-from psycopg.errors import DeadlockDetected
 
 from processor import links
 from processor.keys.store import keys_of
 from processor.links import LinkConfig
 from processor.metrics import STAGE_SECONDS, UNMATCHED
 from queueing import clock, queue
-from queueing.database import run
+from queueing.database import gave_way, run
 from queueing.doorbell import FORWARD, ring
 from queueing.failpoints import reach
 from queueing.policy import retry_policy
@@ -66,7 +65,7 @@ def _settle_next(passed_over: list[int]) -> bool:
     try:
         return settle_batch(passed_over)
     except OperationalError as error:
-        if not isinstance(error.__cause__, DeadlockDetected):
+        if not gave_way(error):
             raise
         _log.warning("settle.begun_again")
         return True
