@@ -19,8 +19,5 @@ UNFOLD: Final = (
     *(_("Next"), _("Previous"), _("True"), _("False"), _("Toggle password visibility")),
     *(_("Forgotten your password or username?"), _("Date"), _("Choose file to upload"), _("Select value")),
 )
-API_KEYS: Final = (
-    _("A free-form name for the API key. Need not be unique. 50 characters max."),
-    _("If the API key is revoked, clients cannot use it anymore. (This cannot be undone.)"),
-    _("Once API key expires, clients cannot use it anymore."),
-)
+DJANGO: Final = (_("After you've created a user, you’ll be able to edit more user options."),)
+API_KEYS: Final = (_("Once API key expires, clients cannot use it anymore."),)

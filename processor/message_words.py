@@ -51,6 +51,15 @@ _NAMES: Final = (
     *(_("Credits, Number"), _("Credits, Reversal Number"), _("Debits, Number"), _("Debits, Reversal Number")),
     *(_("Credits, Amount"), _("Credits, Reversal Amount"), _("Debits, Amount"), _("Debits, Reversal Amount")),
     *(_("Amount, Net Settlement"), _("Settlement Institution ID Code")),
+    *(_("Amount, Cardholder Billing Fee"), _("Amount, Settlement Fee"), _("Amount, Transaction Processing Fee")),
+    *(_("Amount, Settlement Processing Fee"), _("PAN Country Code"), _("Forwarding Institution Country Code")),
+    *(_("Authorizing ID Response Length"), _("Primary Account Number, Extended"), _("Track 3 Data")),
+    *(_("Extended Payment Code"), _("Receiving Institution Country Code"), _("Settlement Institution Country Code")),
+    *(_("Message Number, Last"), _("Date, Action"), _("Transfer, Number"), _("Transfer, Reversal Number")),
+    *(_("Inquiries, Number"), _("Authorizations, Number"), _("Credits, Processing Fee Amount")),
+    *(_("Credits, Transaction Fee Amount"), _("Debits, Processing Fee Amount"), _("Debits, Transaction Fee Amount")),
+    *(_("File Update Code"), _("File Security Code"), _("Response Indicator"), _("Service Indicator"), _("File Name")),
+    *(_("Reserved for ISO Use"), _("Reserved for National Use"), _("Reserved for Private Use")),
     *(_("Account ID 1"), _("Account ID 2"), _("Transaction Description"), _("Encrypted PIN block")),
 )
 

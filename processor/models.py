@@ -6,6 +6,7 @@ Owns columns and indexes; the lease's rules are in `lease.py`, filing in `filing
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from processor.codec.dialects import DIALECTS
 from processor.link.console import CommandState, Verb
@@ -20,13 +21,15 @@ class Link(models.Model):
     name = models.SlugField(unique=True)
     #: counts the changes; frames made under an older version are made anew
     version = models.IntegerField(default=1)
-    dialect = models.CharField(max_length=40, choices=[(name, name) for name in DIALECTS])
-    framing = models.CharField(max_length=40, choices=[(name, name) for name in FRAMINGS])
+    dialect = models.CharField(_("dialect"), max_length=40, choices=[(name, name) for name in DIALECTS])
+    framing = models.CharField(_("framing"), max_length=40, choices=[(name, name) for name in FRAMINGS])
     terminal_id = models.CharField(max_length=16, help_text=_("Field 41 of messages that name no terminal."))
     card_acceptor_id = models.CharField(max_length=15, help_text=_("Field 42 of messages that name none."))
     time_zone = models.CharField(max_length=64, default="UTC", help_text=_("Of fields 12 and 13."))
     bank_uuid = models.UUIDField(null=True, help_text=_("Names the context in which this bank's keys are derived."))
-    window = models.IntegerField(default=64, help_text=_("Messages that may wait for their answer at once."))
+    window = models.IntegerField(
+        _("window"), default=64, help_text=_("Messages that may wait for their answer at once.")
+    )
     answer_timeout_s = models.FloatField(default=30)
     echo_interval_s = models.FloatField(default=30)
     echo_timeout_s = models.FloatField(default=10)
@@ -54,9 +57,9 @@ class Link(models.Model):
         verbose_name = _("link")
         verbose_name_plural = _("links")
         permissions = [
-            ("operate_link", "Can tell a link what to do, or ask for it"),
-            ("configure_link", "Can ask for another configuration of a link"),
-            ("approve_link", "Can agree to what changes a link"),
+            ("operate_link", gettext_noop("Can tell a link what to do, or ask for it")),
+            ("configure_link", gettext_noop("Can ask for another configuration of a link")),
+            ("approve_link", gettext_noop("Can agree to what changes a link")),
         ]
 
     def __str__(self) -> str:
@@ -263,7 +266,9 @@ class Message(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         # Not a "view_": who reads everything else does not read this.
-        permissions = [("reveal_message", "Can see a message as it was on the wire, each look with its reason")]
+        permissions = [
+            ("reveal_message", gettext_noop("Can see a message as it was on the wire, each look with its reason"))
+        ]
         indexes = [
             models.Index(fields=["payment_id"], name="message_payment", condition=Q(payment_id__isnull=False)),
             models.Index(fields=["link", "-id"], name="message_network", condition=Q(payment_id__isnull=True)),
@@ -271,7 +276,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{'to' if self.outward else 'from'} {self.link} {self.mti}"
+        return f"{'→' if self.outward else '←'} {self.link} {self.mti}"
 
 
 class Key(models.Model):
@@ -302,8 +307,8 @@ class Key(models.Model):
 
     class Meta:
         permissions = [
-            ("replace_key", "Can put a link's key in, and ask that it come into force"),
-            ("approve_key", "Can agree that a link's key come into force"),
+            ("replace_key", gettext_noop("Can put a link's key in, and ask that it come into force")),
+            ("approve_key", gettext_noop("Can agree that a link's key come into force")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["link", "type", "version"], name="key_version"),

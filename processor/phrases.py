@@ -14,12 +14,17 @@ _STATES: Final = (
     *(_("CONNECTING"), _("ACTIVE"), _("DEGRADED"), _("FAILED")),
     *(_("process"), _("network"), _("protocol"), _("resources")),
 )
-#: why something ended
+#: why something ended, or what is to be said of a message
 _CAUSES: Final = (
     *(_("timeout"), _("connection lost"), _("taken over"), _("sign on refused"), _("sign on timeout")),
     *(_("echo timeout"), _("echo refused"), _("framing"), _("host signed off"), _("closed by staff")),
     *(_("connect timeout"), _("connect refused"), _("late or duplicate"), _("unmatched"), _("unreadable")),
+    *(_("maybe sent"), _("declined by host"), _("host timeout"), _("link taken over"), _("wrong answer")),
+    *(_("bad mac"), _("outcome unknown"), _("duplicate refused"), _("partial approval"), _("late approval")),
+    *(_("reversal declined"), _("reversal refused"), _("approved then not found")),
 )
+#: who changes a link, where it is no person
+_AUTHORS: Final = (_("command line"),)
 _VERBS: Final = (
     *(_("Establish"), _("Close"), _("Sign on"), _("Sign off"), _("Echo"), _("Health check"), _("Send")),
     *(_("Fail over"), _("Reset breaker"), _("Drain"), _("Pause"), _("Resume"), _("Reload"), _("Configure")),
@@ -136,7 +141,7 @@ _FIELDS: Final = (
 )
 
 say: Final = Phrasebook(
-    (*_STATES, *_CAUSES, *_VERBS, *_MEANINGS, *_REFUSALS, *_ANSWERS, *_MISFITS, *_LOSSES, *_FIELDS)
+    (*_STATES, *_CAUSES, *_VERBS, *_MEANINGS, *_REFUSALS, *_ANSWERS, *_MISFITS, *_LOSSES, *_FIELDS, *_AUTHORS)
 ).say
 
 

@@ -44,4 +44,4 @@ class Route(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"route {self.number} to {self.link.name}"
+        return f"{self.number} → {self.link.name}"

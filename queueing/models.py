@@ -33,37 +33,37 @@ class QueueEntry(models.Model):
     """One message still owed to a host."""
 
     id = models.BigAutoField(primary_key=True)
-    payment_id = models.UUIDField()
+    payment_id = models.UUIDField(_("payment"))
     link = models.TextField(_("link"))
     kind = models.TextField(_("kind"), choices=Kind)
     #: the attempt now owed; a reversal's own once it was dispatched
-    attempt = models.SmallIntegerField(null=True)
+    attempt = models.SmallIntegerField(_("attempt"), null=True)
     #: which attempt a reversal undoes
-    reverses = models.SmallIntegerField(null=True)
+    reverses = models.SmallIntegerField(_("reverses attempt"), null=True)
     lane = models.TextField(_("lane"), null=True)  # noqa: DJ001  (no lane is not an empty name)
     #: 0 to 9 as asked; reversals stand above all
     priority = models.SmallIntegerField(_("priority"))
     state = models.TextField(_("state"), choices=EntryState)
     not_before = models.DateTimeField(_("not before"), null=True)
-    expires_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(_("expires"), null=True)
     #: sealed: a PIN block until the payment ends, and the message once dispatched
     pin = models.BinaryField(null=True)
     frame = models.BinaryField(null=True)
-    match_key = models.TextField(null=True)  # noqa: DJ001
+    match_key = models.TextField(_("match key"), null=True)  # noqa: DJ001
     mti = models.TextField(null=True)  # noqa: DJ001
     #: version of the link's configuration that the frame was made under
-    frame_version = models.IntegerField(null=True)
-    epoch = models.IntegerField(null=True)
+    frame_version = models.IntegerField(_("version of the frame"), null=True)
+    epoch = models.IntegerField(_("epoch"), null=True)
     #: intents so far of the attempt now owed: 0420 while there is none, 0421 after
-    takes = models.SmallIntegerField(db_default=0)
+    takes = models.SmallIntegerField(_("written"), db_default=0)
     #: times it was given back unwritten
-    unsent_tries = models.SmallIntegerField(db_default=0)
+    unsent_tries = models.SmallIntegerField(_("given back unwritten"), db_default=0)
     #: how often it was about to be encoded by a process that had just started
-    suspicions = models.SmallIntegerField(db_default=0)
-    suspected_at = models.DateTimeField(null=True)
-    taken_at = models.DateTimeField(null=True)
-    held_reason = models.TextField(null=True)  # noqa: DJ001
-    request_id = models.TextField()
+    suspicions = models.SmallIntegerField(_("suspicions"), db_default=0)
+    suspected_at = models.DateTimeField(_("suspected"), null=True)
+    taken_at = models.DateTimeField(_("taken at"), null=True)
+    held_reason = models.TextField(_("why it is held"), null=True)  # noqa: DJ001
+    request_id = models.TextField(_("request id"))
     #: since when this is owed: acceptance, or the silence that made it a reversal
     owed_since = models.DateTimeField(_("owed since"))
 

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from staff.adding import only_added
 
@@ -40,7 +41,7 @@ class Record(models.Model):
     class Meta:
         verbose_name = _("record")
         verbose_name_plural = _("audit")
-        permissions = [("export_record", "Can download the audit")]
+        permissions = [("export_record", gettext_noop("Can download the audit"))]
         indexes = [
             models.Index(F("at").desc(), F("id").desc(), name="record_at"),
             models.Index(F("who"), F("at").desc(), F("id").desc(), name="record_who"),
@@ -88,7 +89,7 @@ class Request(models.Model):
     class Meta:
         verbose_name = _("request")
         verbose_name_plural = _("requests")
-        permissions = [("approve_person", "Can agree to what is asked for people: roles and passwords")]
+        permissions = [("approve_person", gettext_noop("Can agree to what is asked for people: roles and passwords"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "subject_kind", "subject"], name="request_once", condition=Q(state="open")

@@ -19,6 +19,7 @@ from unfold.utils import parse_date_str
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from staff.audit import actor_of, record, subject_of
+from staff.words import thing
 
 #: from here on only the end of a key is shown: it tells payments of one moment apart
 _LONG: Final = 24
@@ -27,11 +28,11 @@ _LONG: Final = 24
 def subject_link(kind: str, key: str) -> str:
     """Return what something was done to, with its page where it has one: the kind is a model's label, or a word."""
     app, _dot, model = kind.partition(".")
-    name = f"{model or app} {key if len(key) < _LONG else '…' + key[-12:]}".strip()
+    name = f"{thing(kind)} {key if len(key) < _LONG else '…' + key[-12:]}".strip()
     try:
         address = reverse(f"admin:{app}_{model}_change", args=[key])
     except NoReverseMatch:
-        return f"{app} {key}".strip() or "–"
+        return f"{thing(kind)} {key}".strip() or "–"
     return format_html('<a href="{}" title="{}">{}</a>', address, key, name)
 
 

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import CompositePrimaryKey, F, Q
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from rest_framework_api_key.models import AbstractAPIKey
 
 from staff.adding import only_added
@@ -60,8 +61,22 @@ class Merchant(models.Model):
 
 
 class ApiKey(AbstractAPIKey):
-    """A bearer key of one merchant; only its hash is kept."""
+    """A bearer key of one merchant; only its hash is kept. The package names its columns in English alone."""
 
+    prefix = models.CharField(_("prefix"), max_length=8, unique=True, editable=False)
+    created = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
+    name = models.CharField(
+        _("name"),
+        max_length=50,
+        default=None,
+        help_text=_("A free-form name for the API key. Need not be unique. 50 characters max."),
+    )
+    revoked = models.BooleanField(
+        _("revoked"),
+        blank=True,
+        default=False,
+        help_text=_("If the API key is revoked, clients cannot use it anymore. (This cannot be undone.)"),
+    )
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="api_keys", verbose_name=_("merchant"))
     scopes = models.JSONField(_("scopes"), default=list, help_text=_('Of "read", "pay", "webhooks" and "operate".'))
 
@@ -69,9 +84,9 @@ class ApiKey(AbstractAPIKey):
         verbose_name = _("API key")  # type: ignore[assignment]  # Django takes lazy text
         verbose_name_plural = _("API keys")  # type: ignore[assignment]
         permissions = [
-            ("use_terminal", "Can post payments of the demonstration merchant at the training terminal"),
-            ("replace_apikey", "Can ask that an API key be replaced or revoked"),
-            ("approve_apikey", "Can agree that an API key be replaced or revoked"),
+            ("use_terminal", gettext_noop("Can post payments of the demonstration merchant at the training terminal")),
+            ("replace_apikey", gettext_noop("Can ask that an API key be replaced or revoked")),
+            ("approve_apikey", gettext_noop("Can agree that an API key be replaced or revoked")),
         ]
 
 
@@ -133,15 +148,15 @@ class Payment(models.Model):
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
         permissions = [
-            ("retry_payment", "Can let a payment go on"),
-            ("cancel_payment", "Can cancel a payment"),
-            ("reverse_payment", "Can ask that a payment be reversed"),
-            ("resolve_payment", "Can ask that a payment be resolved on evidence"),
-            ("void_payment", "Can ask that a payment be voided"),
-            ("capture_payment", "Can ask that a payment be captured"),
-            ("refund_payment", "Can ask that a payment be refunded"),
-            ("approve_payment", "Can agree to what others ask for payments"),
-            ("export_payment", "Can download payments"),
+            ("retry_payment", gettext_noop("Can let a payment go on")),
+            ("cancel_payment", gettext_noop("Can cancel a payment")),
+            ("reverse_payment", gettext_noop("Can ask that a payment be reversed")),
+            ("resolve_payment", gettext_noop("Can ask that a payment be resolved on evidence")),
+            ("void_payment", gettext_noop("Can ask that a payment be voided")),
+            ("capture_payment", gettext_noop("Can ask that a payment be captured")),
+            ("refund_payment", gettext_noop("Can ask that a payment be refunded")),
+            ("approve_payment", gettext_noop("Can agree to what others ask for payments")),
+            ("export_payment", gettext_noop("Can download payments")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="payment_idempotency"),

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import CompositePrimaryKey, F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from transactions.reports.matching import Verdict
 
@@ -39,7 +40,9 @@ class HostFile(models.Model):
     class Meta:
         verbose_name = _("reconciliation")
         verbose_name_plural = _("reconciliations")
-        permissions = [("reconcile_hostfile", "Can compare the bank's files and work through the differences")]
+        permissions = [
+            ("reconcile_hostfile", gettext_noop("Can compare the bank's files and work through the differences"))
+        ]
         indexes = [models.Index(fields=["id"], name="hostfile_running", condition=Q(ended_at__isnull=True))]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 
 class WebhookEndpoint(models.Model):
@@ -99,7 +100,7 @@ class WebhookReplay(models.Model):
     class Meta:
         verbose_name = _("webhook replay")
         verbose_name_plural = _("webhook replays")
-        permissions = [("replay_webhook", "Can send webhooks once more")]
+        permissions = [("replay_webhook", gettext_noop("Can send webhooks once more"))]
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.payments}"

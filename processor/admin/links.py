@@ -116,13 +116,13 @@ class LinkAdmin(Rekeying):
             "health_state": say(seen.health.state.value),
             "layers": [(say(layer.value), WEIGHTS[layer], weighed(seen.layers.get(layer.value))) for layer in Layer],
             "refused": seen.refused and {"at": seen.refused.at, "reason": say(seen.refused.reason)},
-            "versions": [(kept, _changes(kept.changed)) for kept in versions.kept(link.name, _RECENT)],
+            "versions": [(kept, say(kept.who), _changes(kept.changed)) for kept in versions.kept(link.name, _RECENT)],
             "facts": facts(link, seen),
             "history": [(step, named(step.state), named(step.cause)) for step in _history(link.name)],
             "depths": [
                 (EntryState(row.state).label, row.entries) for row in queue.depths(100_000) if row.link == link.name
             ],
-            "conversation": [(message, *described(message)) for message in conversation],
+            "conversation": [(message, named(message.remark), *described(message)) for message in conversation],
             "keys": Key.objects.filter(link=link).order_by("type", "-version"),
         }
         return TemplateResponse(request, "admin/processor/link/state.html", context)
@@ -212,6 +212,7 @@ class LinkAdmin(Rekeying):
         context = {
             **self._context(request, link, title),
             "kept": kept,
+            "who": say(kept.who),
             "changes": _changes(kept.changed),
             "values": [(field_name(field), value(given)) for field, given in kept.configuration.items()],
             "may_configure": actor_of(request).may(ordering.CONFIGURE) and version != link.version,

@@ -25,6 +25,7 @@ from processor.codec.dialects import DIALECTS
 from processor.keys.errors import SealBroken
 from processor.message_words import fields_in_words
 from processor.models import Message
+from processor.phrases import named
 from processor.revealing import NotKept, Raw
 from queueing.admin import PAYMENT_PAGE
 from staff.audit import actor_of
@@ -91,7 +92,7 @@ class LinkFilter(_AmongTheNewest):
 class MessageAdmin(ReadOnly):
     """Every message that was on the wire, masked."""
 
-    list_display = ("at", "direction", "message_type", "meaning", "link", "epoch", "remark")
+    list_display = ("at", "direction", "message_type", "meaning", "link", "epoch", "remarked")
     list_display_links = ("at",)
     list_filter = (DirectionFilter, MtiFilter, LinkFilter)
     list_filter_submit = True
@@ -115,6 +116,11 @@ class MessageAdmin(ReadOnly):
         """The message in words."""
         return described(message)[0]
 
+    @display(description=gettext_lazy("remark"))  # type: ignore[arg-type]  # Django takes lazy text
+    def remarked(self, message: Message) -> str:
+        """What is to be said of it."""
+        return named(message.remark)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -130,6 +136,7 @@ class MessageAdmin(ReadOnly):
             "opts": self.opts,
             "title": f"{self.direction(message).capitalize()}: {message.mti} {words}",
             "message": message,
+            "remark": named(message.remark),
             "fields": fields,
             "payment": _payment_of(message),
             "may_reveal": message.is_kept and actor_of(request).may(revealing.REVEAL),  # type: ignore[attr-defined]

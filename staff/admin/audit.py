@@ -18,6 +18,7 @@ from staff.audit import actor_of, record
 from staff.models import Record
 from staff.pages import Days, ReadOnly, subject_link
 from staff.spreadsheet import download
+from staff.words import action, code_of
 
 _AT_ONCE: Final = 2000
 _COLOURS: Final[dict[str, str]] = {
@@ -43,7 +44,7 @@ class RecordAdmin(ReadOnly):
     list_filter_submit = True
     list_fullwidth = True
     search_fields = ("who",)
-    search_help_text = _("A name, an action such as sign_in, or the id of what it was done to; each in full")
+    search_help_text = _("A name, an action such as sign in, or the id of what it was done to; each in full")
     ordering = ("-at", "-id")
     list_before_template: Any = "admin/staff/record/download.html"
     fields = ("at", "who", "address", "agent", "what", "about", "outcome", "why", "detail")
@@ -52,7 +53,7 @@ class RecordAdmin(ReadOnly):
     @admin.display(description=_("what"))
     def what(self, row: Record) -> str:
         """The action in words."""
-        return row.action.replace("_", " ")
+        return action(row.action)
 
     @admin.display(description=_("about"))
     def about(self, row: Record) -> str:
@@ -71,9 +72,9 @@ class RecordAdmin(ReadOnly):
         term = search_term.strip()
         if not term:
             return queryset, False
-        for column in ("who", "action"):
-            if Record.objects.filter(**{column: term}).exists():
-                return queryset.filter(**{column: term}), False
+        for column, sought in (("who", term), ("action", code_of(term))):
+            if Record.objects.filter(**{column: sought}).exists():
+                return queryset.filter(**{column: sought}), False
         return queryset.filter(subject=term), False
 
     def get_urls(self) -> list[Any]:

@@ -1,12 +1,12 @@
 """Staff and their groups, in the look of the rest. What makes somebody mightier is asked for: `people` decides."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
@@ -23,9 +23,18 @@ from staff.audit import actor_of
 from staff.pages import Audited, ReasonForm
 from staff.roles import NAMES
 from staff.speech import unchanged
+from staff.words import permission
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+
+
+class PermissionChoice(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Permissions in the viewer's language; Django keeps their names in English."""
+
+    def label_from_instance(self, obj: Model) -> str:
+        """What it allows."""
+        return permission(cast("Permission", obj))
 
 
 class RolesForm(ReasonForm):
@@ -50,7 +59,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,
     add_fieldsets: Any = ((None, {"fields": ("username", "first_name", "last_name", "email", "is_staff")}),)
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("username", "first_name", "last_name", "email")}),
-        (gettext_lazy("May"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (gettext_lazy("May"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "rights")}),
         (gettext_lazy("When"), {"fields": ("last_login", "date_joined")}),
     )
     change_form_before_template = "admin/ferryman/offers.html"  # type: ignore[assignment]
@@ -75,8 +84,14 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """A name is what requests and the audit know somebody by; the rest makes mightier, or is history."""
-        fixed = ("is_superuser", "groups", "user_permissions", "last_login", "date_joined")
+        fixed = ("is_superuser", "groups", "rights", "last_login", "date_joined")
         return ("username", *fixed) if obj else fixed
+
+    @admin.display(description=gettext_lazy("Beside these roles"))
+    def rights(self, person: User) -> str:
+        """What somebody may that no role says."""
+        given = person.user_permissions.select_related("content_type")
+        return ", ".join(permission(row) for row in given) or "–"
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001
         """Save and record; a new person has no password before choosing one."""
@@ -155,6 +170,13 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,
 @admin.register(Group)
 class GroupAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """What they may do together. The roles come with Ferryman and are not edited: make a group beside them."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        """Say permissions in the viewer's language; there is no other field of many."""
+        known = Permission.objects.select_related("content_type").order_by("content_type", "codename")
+        return super().formfield_for_manytomany(
+            db_field, request, **kwargs, form_class=PermissionChoice, queryset=known
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A group of one's own making may do anything: that is for those who may already."""

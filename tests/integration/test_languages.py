@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
@@ -36,13 +37,18 @@ from processor.message_words import fields_in_words, message_in_words
 from processor.models import Link
 from processor.ordering import field_name, spoken
 from processor.versions import FIELDS
+from staff import requests
+from staff.words import action, code_of, permission
 from tests.builders import PAN
 from tests.integration import test_permission_matrix as matrix
 from tests.integration.conftest import Hand
-from transactions import asking, following, services
+from tests.stack import BASE
+from transactions import asking, following, iso8583, services
+from transactions.actions import ACTIONS
 from transactions.admin import objections, words
+from transactions.bulk import BULK
 from transactions.domain import children, decide
-from transactions.domain.values import REASONS, Operation, Status
+from transactions.domain.values import REASONS, Operation, ReasonCode, Status
 from transactions.models import ApiKey
 
 one_of_everything = matrix.rows
@@ -207,10 +213,17 @@ def test_no_page_names_a_model_or_a_state_in_english(one_of_everything: dict[str
 
 #: words that Indonesian has not
 GIVEAWAYS = re.compile(
-    r"\b(the|is|are|was|of|and|with|this|that|its|has|have|what|which|who|not|ago|every)\b", re.IGNORECASE
+    r"\b(the|is|are|was|of|and|with|this|that|its|has|have|what|which|who|not|ago|every|can|be|to|you|your|after|before"
+    r"|from|for|by|in|on|an|or|if|it|as|at|do|does|all|any|more|only|when|where|how|why|add|change|delete|view|open"
+    r"|page|sign|line|lost|sent)\b",
+    re.IGNORECASE,
 )
-#: the permissions' names are Django's, kept in its table
-NAMES_OF_PERMISSIONS = {"auth_group_add", "auth_group_change"}
+
+
+#: headings that are the same in both languages
+HEADINGS = {"mti", "id", "status", "epoch", "bin", "merchant", "no."}
+#: what is no sentence: addresses, terms of ISO 8583, and what a package calls its rows
+NO_SENTENCE = re.compile(r"/\S+|\bsign-o(n|ff)\b|(Access Log for|Failed access:).*", re.IGNORECASE)
 
 
 def test_no_page_says_a_sentence_in_english(one_of_everything: dict[str, Any]) -> None:
@@ -220,13 +233,67 @@ def test_no_page_says_a_sentence_in_english(one_of_everything: dict[str, Any]) -
     )
     wrong: dict[str, set[str]] = {}
 
-    for name in sorted({*matrix.PAGES, *matrix.of_models()} - NAMES_OF_PERMISSIONS):
+    for name in sorted({*matrix.PAGES, *matrix.of_models()}):
         response = client.get(matrix.address(name, one_of_everything))
         if response.status_code == 200 and response["Content-Type"].startswith("text/html"):
-            for text in filter(GIVEAWAYS.search, read(response.content.decode())):
-                wrong.setdefault(text, set()).add(name)
+            for text in read(response.content.decode()):
+                if GIVEAWAYS.search(NO_SENTENCE.sub("", text)):
+                    wrong.setdefault(text, set()).add(name)
 
     assert not wrong, "\n".join(f"{text}: {sorted(names)[:5]}" for text, names in sorted(wrong.items()))
+
+
+def test_every_column_has_an_indonesian_heading() -> None:
+    left = set()
+    for page_of_it in (one for model, one in admin.site._registry.items() if model.__module__.split(".")[0] in OURS):
+        for column in page_of_it.list_display:
+            with translation.override("id"):
+                said = str(label_for_field(column, page_of_it.model, page_of_it))
+            with translation.override("en"):
+                english = str(label_for_field(column, page_of_it.model, page_of_it))
+            left |= {english.lower()} if said == english else set()
+    assert left == HEADINGS
+
+
+def actions() -> set[str]:
+    """The code of whatever leaves a record: those that are asked for or done, and those that are written down."""
+    codes = {kind.code for kind in requests.kinds()} | {action.code for action in ACTIONS.values()}
+    codes |= {f"{BULK[name].code}s" for name in BULK}
+    for package in sorted(OURS | {"config"}):
+        for file in (BASE / package).rglob("*.py"):
+            calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+            first = [call.args[0] for call in calls if getattr(call.func, "id", "") == "record" and call.args]
+            codes |= {str(name.value) for name in first if isinstance(name, ast.Constant)}
+    return codes
+
+
+def test_every_action_of_the_audit_has_indonesian_words_by_which_it_is_found() -> None:
+    assert {"sign_in", "open_page", "link.command", "retry_payments", "set_roles"} <= actions()
+    for code in actions() | {"add", "change", "delete", "enable_webhook_endpoint", "reveal_message"}:
+        with translation.override("id"):
+            said = action(code)
+            assert code_of(said) == code
+        assert said not in (code, code.replace("_", " "), code.replace(".", " ")), code
+
+
+@pytest.mark.django_db
+def test_every_permission_has_an_indonesian_name() -> None:
+    with translation.override("id"):
+        said = {row.name: permission(row) for row in Permission.objects.select_related("content_type")}
+
+    assert {name for name, own in said.items() if own == name or GIVEAWAYS.search(own)} == set()
+
+
+#: what may be found in the bank's answer
+OF_AN_ANSWER = sorted({ReasonCode[name] for name in re.findall(r"ReasonCode\.(\w+)", inspect.getsource(iso8583))})
+
+
+@pytest.mark.parametrize(
+    "remark", [*Cause, *OF_AN_ANSWER, "late or duplicate", "unmatched", "unreadable", "maybe sent"]
+)
+def test_every_remark_on_a_message_is_said_in_indonesian(remark: str) -> None:
+    with translation.override("id"):
+        assert phrases.named(remark) != remark.replace("_", " ")
 
 
 def spoken_in(module: ModuleType, *doors: str) -> set[str]:

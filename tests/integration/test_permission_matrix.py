@@ -155,7 +155,7 @@ def rows(hand: Hand) -> Iterator[dict[str, Any]]:
     bulk.begin(actions.ACTIONS["reverse"], [payment.id], maker, "a letter")
     file = HostFile.objects.create(link="bank", business_date=at.date(), lines=1, agreeing=0, differing=1)
     Difference.objects.create(file=file, kind="ours_only", payment_id=payment.id)
-    Record.objects.create(who="x", action="y", result="done")
+    Record.objects.create(who="x", action="open_page", kind="page", subject="/", result="done")
     Route.objects.create(number=10, link=Link.objects.get())
     found = {model: apps.get_model(model.replace("_", ".", 1)).objects.order_by("pk").last() for model in MODELS}
     assert all(found.values()), found
