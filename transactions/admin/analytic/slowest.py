@@ -21,8 +21,8 @@ def _time_tables(found: Found, asked: Asked) -> list[Table]:
     lasted, took, slowest, slowest_answers, retried = found.parts
     if not lasted and not retried:
         return []
-    ends = {operation: _percentiles(of_one) for operation, of_one in _by_operation(lasted, "payments").items()}
-    answers = {operation: _percentiles(of_one) for operation, of_one in _by_operation(took, "answers").items()}
+    ends = {operation: _percentiles(of_one) for operation, of_one in _by_operation(lasted).items()}
+    answers = {operation: _percentiles(of_one) for operation, of_one in _by_operation(took).items()}
     names = [f"p{share * 100:.0f}" for share in OF_TIMES]
     common = [_("Payment"), _("Accepted"), _("Operation"), _("Status")]
     return [
@@ -40,7 +40,7 @@ def _time_tables(found: Found, asked: Asked) -> list[Table]:
                 ]
                 for operation, of_one in ends.items()
             ],
-            chart=_answer_chart(_by_operation(took, "answers"), names),
+            chart=_answer_chart(_by_operation(took), names),
         ),
         _foremost(_("The slowest payments"), common, [_("Amount"), _("From accepted to ended")], slowest),
         _foremost(_("The slowest answers"), common, [_("Amount"), _("From sent to answered")], slowest_answers),
@@ -48,11 +48,11 @@ def _time_tables(found: Found, asked: Asked) -> list[Table]:
     ]
 
 
-def _by_operation(rows: Iterable[Any], what: str) -> dict[str, dict[int, int]]:
+def _by_operation(rows: Iterable[Any]) -> dict[str, dict[int, int]]:
     """Return how often each length of time came, in milliseconds, by operation."""
     found: dict[str, dict[int, int]] = {}
     for row in rows:
-        found.setdefault(row.operation, {})[row.took_ms] = getattr(row, what)
+        found.setdefault(row.operation, {})[row.took_ms] = row.times
     return {operation: found[operation] for operation in sorted(found, key=PLACES.__getitem__)}
 
 
