@@ -4,6 +4,10 @@ import re
 from typing import Final
 
 _PAN_IN_TEXT: Final = re.compile(r"(?<![0-9A-Za-z-])[0-9]{13,19}(?![0-9A-Za-z-])")
+#: as it stands on the card, and so as people type it: in groups with spaces or dashes between them
+_GROUPED_IN_TEXT: Final = re.compile(
+    r"(?<![0-9A-Za-z-])[0-9]{4}([ -])(?:[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}|[0-9]{6}\1[0-9]{4,5})(?![0-9A-Za-z-])"
+)
 _DOUBLED: Final = "0246813579"
 
 
@@ -22,4 +26,9 @@ def luhn_fits(digits: str) -> bool:
 
 def mask_text(text: str) -> str:
     """Return a text with every card number in it masked."""
-    return _PAN_IN_TEXT.sub(lambda found: mask_pan(found.group()) if luhn_fits(found.group()) else found.group(), text)
+    return _GROUPED_IN_TEXT.sub(_masked, _PAN_IN_TEXT.sub(_masked, text))
+
+
+def _masked(found: re.Match[str]) -> str:
+    digits = found.group().replace(" ", "").replace("-", "")
+    return mask_pan(digits) if luhn_fits(digits) else found.group()

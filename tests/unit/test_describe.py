@@ -55,6 +55,9 @@ def test_a_network_message_says_what_it_is_for() -> None:
     ("text", "masked"),
     [
         (f"card {PAN} refused", "card 411111******1111 refused"),
+        ("4111 1111 1111 1111, or 4111-1111-1111-1111.", "411111******1111, or 411111******1111."),
+        ("3782 822463 10005 is American", "378282*****0005 is American"),
+        ("order 4111 1111 1111 1112 on 2026-11-22 04:14", "order 4111 1111 1111 1112 on 2026-11-22 04:14"),
         ("order 4111111111111112 is no card", "order 4111111111111112 is no card"),
         ("01a1fa9b-da2a-70fa-b3c9-2c3572a64829", "01a1fa9b-da2a-70fa-b3c9-2c3572a64829"),
     ],
