@@ -147,10 +147,6 @@ def _called(payments: "QuerySet[Payment]", wanted: Wanted) -> "tuple[QuerySet[Pa
     With filters beside it, so many of each meaning are looked at: the planner knows how often an amount comes, not how
     often with these filters.
     """
-    try:
-        return payments.filter(id=UUID(wanted.term)), None
-    except ValueError:
-        pass
     at_most = _SELDOM if wanted.is_filtered else PAGE + 1
     asked = Payment.objects.filter(wanted.bounds()) if wanted.is_filtered else payments
     found = [
@@ -171,6 +167,7 @@ def meanings(term: str) -> list[Q]:
     found = [
         Q(reference=term),
         Q(merchant_id__in=Subquery(Merchant.objects.values("id")), idempotency_key=term),
+        *_ids(term),
     ]
     if _LAST_FOUR.match(term):
         found.append(Q(card_last4=term))
@@ -183,6 +180,14 @@ def meanings(term: str) -> list[Q]:
     if worth := reduce(Q.__or__, _amounts(term), Q()):
         found += [worth & Q(ended_at__isnull=False), worth & Q(ended_at=None)]
     return found
+
+
+def _ids(term: str) -> Iterator[Q]:
+    """Clients like such ids for their keys and references too, so an id is one meaning among others."""
+    try:
+        yield Q(id=UUID(term))
+    except ValueError:
+        return
 
 
 def _with_attempt(condition: Q) -> Q:

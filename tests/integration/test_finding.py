@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -55,6 +56,15 @@ class TestATerm:
         hand.accept(7)
 
         assert [one.id for one in shown(alice, q=term)] == [payment.id]
+
+    @pytest.mark.parametrize("name", ["id", "idempotency_key", "reference"])
+    def test_that_is_such_an_id_as_ours_finds_what_the_client_called_so(
+        self, alice: Client, hand: Hand, name: str
+    ) -> None:
+        payment = hand.accept(125_000, str(uuid4()), reference=str(uuid4()))
+        hand.accept(7)
+
+        assert [one.id for one in shown(alice, q=str(getattr(payment, name)))] == [payment.id]
 
     def test_finds_an_open_payment_by_its_amount(self, alice: Client, hand: Hand) -> None:
         payment = hand.accept(125_000)
