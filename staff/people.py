@@ -93,6 +93,7 @@ def owner_of(name: str, code: str) -> User | None:
 
 def _ask(kind: str, person: User, by: Actor, reason: str, wanted: dict[str, Any]) -> Request:
     if objection := objection_to(person, by):
+        requests.refused(kind, subject_of(person), by, reason, objection)
         raise NotPossible(objection)
     return requests.ask(kind, subject_of(person), by, reason, wanted)
 

@@ -4,7 +4,8 @@ Owns the states of a request and who may move it. What a kind of request does is
 here nothing is known of payments, links or keys.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,10 @@ _log = structlog.get_logger(__name__)
 
 class NotPossible(Exception):
     """A request cannot be made, or not be decided by this person now; the message says why, for people."""
+
+
+class Forbidden(NotPossible):
+    """Never for this person, whatever becomes of the request; the message says why, for people."""
 
 
 class NotDone(Exception):
@@ -111,7 +116,9 @@ def ask(code: str, subject: Subject, maker: Actor, reason: str, parameters: Mapp
             )
             record(code, maker, Result.ASKED, subject=subject, why=reason, detail={"request": asked.pk})
     except IntegrityError:
-        raise NotPossible(_("The same is asked for already, and waits for a second person.")) from None
+        why = _("The same is asked for already, and waits for a second person.")
+        refused(code, subject, maker, reason, why)
+        raise NotPossible(why) from None
     asked.refresh_from_db()
     _log.info("request.asked", request=asked.pk, kind=code, maker=maker.name)
     return asked
@@ -120,9 +127,10 @@ def ask(code: str, subject: Subject, maker: Actor, reason: str, parameters: Mapp
 def approve(request_id: int, checker: Actor, note: str = "") -> Request:
     """Agree, and do it in the same transaction; the state says whether it could be done, `secret` what to tell once.
 
-    Raises NotPossible for one's own request and for one that is decided or expired, PermissionDenied for who may not.
+    Raises Forbidden for one's own request, NotPossible for one that is decided or expired, and PermissionDenied for who
+    may not; either of the first two is in the audit as well.
     """
-    with transaction.atomic():
+    with _deciding(request_id, checker, note):
         asked = _decide(request_id, State.DONE, checker, note)
         try:
             with transaction.atomic():
@@ -142,7 +150,7 @@ def approve(request_id: int, checker: Actor, note: str = "") -> Request:
 
 def turn_down(request_id: int, checker: Actor, note: str) -> Request:
     """Say no; raises as `approve` does."""
-    with transaction.atomic():
+    with _deciding(request_id, checker, note):
         asked = _decide(request_id, State.TURNED_DOWN, checker, note)
         kind_of(asked).drop(asked)
         _tell(asked, checker, Result.TURNED_DOWN, note)
@@ -150,8 +158,8 @@ def turn_down(request_id: int, checker: Actor, note: str) -> Request:
 
 
 def withdraw(request_id: int, maker: Actor, note: str = "") -> Request:
-    """Take one's own request back; raises NotPossible for another's and for one that is decided or expired."""
-    with transaction.atomic():
+    """Take one's own request back; raises Forbidden for another's, NotPossible for one that is decided or expired."""
+    with _deciding(request_id, maker, note):
         asked = _decide(request_id, State.WITHDRAWN, maker, note)
         kind_of(asked).drop(asked)
         _tell(asked, maker, Result.WITHDRAWN, note)
@@ -187,10 +195,30 @@ def objection(asked: Request, checker: Actor) -> str:
     if not waiting().filter(pk=asked.pk).exists():
         return _("It has expired. Ask again if it is still wanted.")
     if asked.maker == checker.name:
-        return _("You asked for this yourself: somebody else has to agree.")
+        return _own()
     if not checker.may(kind_of(asked).approve):
         return _("Your role does not agree to this: ask somebody whose role does.")
     return kind_of(asked).barred(asked, checker)
+
+
+def _own() -> str:
+    return _("You asked for this yourself: somebody else has to agree.")
+
+
+def refused(code: str, subject: Subject, by: Actor, reason: str, why: str) -> None:
+    """Write down that somebody asked for what is not asked for, with what they were told."""
+    record(code, by, Result.REFUSED, subject=subject, why=reason, detail={"outcome": why})
+
+
+@contextmanager
+def _deciding(request_id: int, by: Actor, note: str) -> Iterator[None]:
+    """One transaction; what is refused in it is written down once it is undone."""
+    try:
+        with transaction.atomic():
+            yield
+    except NotPossible as error:
+        _tell(Request.objects.get(pk=request_id), by, Result.REFUSED, note, str(error))
+        raise
 
 
 def _decide(request_id: int, state: Request.State, by: Actor, note: str) -> Request:
@@ -198,16 +226,18 @@ def _decide(request_id: int, state: Request.State, by: Actor, note: str) -> Requ
     asked = Request.objects.get(pk=request_id)
     allowed = waiting().filter(pk=request_id)
     if state is State.WITHDRAWN:
-        allowed = allowed.filter(maker=by.name)
+        if asked.maker != by.name:
+            raise Forbidden(_("Only who asked for it takes it back."))
     else:
         if not by.may(kind_of(asked).approve):
             raise PermissionDenied
+        if asked.maker == by.name:
+            raise Forbidden(_own())
         if barred := kind_of(asked).barred(asked, by):
-            raise NotPossible(barred)
-        allowed = allowed.exclude(maker=by.name)
+            raise Forbidden(barred)
     if not allowed.update(state=state, checker=by.name, decided_at=Now(), note=mask_text(note)):
         asked.refresh_from_db()
-        raise NotPossible(objection(asked, by) or _("Only who asked for it takes it back."))
+        raise NotPossible(objection(asked, by))
     asked.refresh_from_db()
     return asked
 

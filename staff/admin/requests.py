@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -19,7 +19,8 @@ from staff import requests
 from staff.audit import Actor, actor_of
 from staff.models import Request
 from staff.pages import ReadOnly, subject_link
-from staff.requests import NotPossible, State
+from staff.requests import Forbidden, NotPossible, State
+from staff.speech import unchanged
 
 _COLOURS: Final[dict[str, str]] = {
     State.OPEN: "info",
@@ -111,13 +112,14 @@ class RequestAdmin(ReadOnly):
 
     def decide(self, request: HttpRequest, request_id: int) -> HttpResponse:
         """Agree, turn down or withdraw, as the button says."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         asked: Request | None = self.get_object(request, str(request_id))
         if asked is None:
             raise Http404
         if not self.has_view_permission(request, asked):
             raise PermissionDenied
+        if request.method != "POST":
+            # who signed in again meanwhile is led here by the address of the form
+            return redirect(reverse("admin:staff_request_change", args=[asked.pk]))
         form = NoteForm(request.POST)
         decision = request.POST.get("decision", "")
         if decision == "turn_down" and not request.POST.get("note", "").strip():
@@ -126,6 +128,9 @@ class RequestAdmin(ReadOnly):
             return self._page(request, asked, form)
         try:
             secret = _decided(request, decision, asked, actor_of(request), form.cleaned_data["note"])
+        except Forbidden as error:
+            messages.error(request, unchanged(error))
+            return self._page(request, asked, form, status=403)
         except NotPossible as error:
             messages.error(request, str(error))
             secret = ""
@@ -135,7 +140,9 @@ class RequestAdmin(ReadOnly):
             return self._page(request, asked, form, secret)
         return redirect(reverse("admin:staff_request_change", args=[asked.pk]))
 
-    def _page(self, request: HttpRequest, asked: Request, form: NoteForm, secret: str = "") -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, asked: Request, form: NoteForm, secret: str = "", status: int = 200
+    ) -> HttpResponse:
         kind, viewer = requests.kind_of(asked), actor_of(request)
         objection = requests.objection(asked, viewer)
         context = {
@@ -153,7 +160,7 @@ class RequestAdmin(ReadOnly):
             "form": form,
             "secret": secret,
         }
-        response = TemplateResponse(request, "admin/staff/request/decide.html", context)
+        response = TemplateResponse(request, "admin/staff/request/decide.html", context, status=status)
         if secret:
             response["Cache-Control"] = "no-store"
         return response

@@ -91,7 +91,7 @@ class TestRoles:
 
         assert roles_of(bob) == ["operator"]
         told = list(Record.objects.filter(action="set_roles").order_by("id").values_list("who", "result"))
-        assert told == [("nina", "asked"), ("omar", "approved"), ("nina", "done")]
+        assert told == [("nina", "asked"), ("nina", "refused"), ("omar", "approved"), ("nina", "done")]
 
     def test_nobody_agrees_to_roles_of_his_own(self, nina: Client, omar: Client) -> None:
         ask_roles(nina, User.objects.get(username="omar"), "security officer", "supervisor")

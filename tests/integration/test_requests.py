@@ -16,7 +16,7 @@ from django.urls import reverse
 from staff import requests
 from staff.audit import Actor, Subject
 from staff.models import Record, Request
-from staff.requests import Kind, NotDone, NotPossible, State
+from staff.requests import Forbidden, Kind, NotDone, NotPossible, State
 from tests.builders import PAN
 
 DOOR = Subject("door", "front")
@@ -82,6 +82,8 @@ class TestAsking:
         with pytest.raises(NotPossible, match="asked for already"):
             ask(BOB)
 
+        assert told()[-1] == ("bob", "refused")
+
     def test_who_may_not_ask_does_not(self, door: Door) -> None:
         with pytest.raises(PermissionDenied):
             ask(Actor("mallory"))
@@ -105,10 +107,13 @@ class TestAgreeing:
     def test_never_the_same_person(self, door: Door) -> None:
         asked = ask()
 
-        with pytest.raises(NotPossible, match="somebody else"):
-            requests.approve(asked.pk, ALICE)
+        with pytest.raises(Forbidden, match="somebody else"):
+            requests.approve(asked.pk, ALICE, "quick")
 
         assert (Request.objects.get().state, door.opened) == ("open", 0)
+        refusal = Record.objects.get(result="refused")
+        assert (refusal.who, refusal.action, refusal.subject, refusal.why) == ("alice", "open_door", "front", "quick")
+        assert refusal.detail["outcome"].startswith("You asked for this yourself")
 
     def test_never_without_the_permission(self, door: Door) -> None:
         asked = ask()
@@ -124,6 +129,7 @@ class TestAgreeing:
             requests.approve(asked.pk, Actor("dewi", may=anything))
 
         assert door.opened == 1
+        assert told()[-1] == ("dewi", "refused")
 
     def test_of_many_at_the_same_moment_one_wins(self, door: Door) -> None:
         asked = ask()
@@ -181,15 +187,18 @@ class TestSayingNo:
         assert (ended.state, ended.note, door.opened) == ("turned_down", "too cold", 0)
 
     def test_nobody_turns_down_ones_own(self, door: Door) -> None:
-        with pytest.raises(NotPossible):
+        with pytest.raises(Forbidden):
             requests.turn_down(ask().pk, ALICE, "no")
+
+        assert told()[-1] == ("alice", "refused")
 
     def test_who_asked_takes_it_back(self, door: Door) -> None:
         asked = ask()
 
-        with pytest.raises(NotPossible):
+        with pytest.raises(Forbidden):
             requests.withdraw(asked.pk, BOB)
 
+        assert told()[-1] == ("bob", "refused")
         assert requests.withdraw(asked.pk, ALICE).state == "withdrawn"
 
 
@@ -250,6 +259,19 @@ class TestThePages:
         assert door.opened == 0
         assert Record.objects.filter(result="refused", subject=decide).count() == 2
 
+    def test_agreeing_to_ones_own_is_403_says_why_and_is_written_down(
+        self, clients: dict[str, Client], door: Door
+    ) -> None:
+        asked = ask(Actor("sari", may=anything))
+        decide = reverse("admin:staff_request_decide", args=[asked.pk])
+
+        response = clients["sari"].post(decide, {"decision": "approve"})
+
+        assert response.status_code == 403
+        assert "somebody else has to agree. Nothing was changed." in response.content.decode()
+        assert (Request.objects.get().state, door.opened) == (State.OPEN, 0)
+        assert Record.objects.get(result="refused", action="open_door").address == "127.0.0.1"
+
     def test_turning_down_wants_a_reason(self, clients: dict[str, Client], asked: Request) -> None:
         decide = reverse("admin:staff_request_decide", args=[asked.pk])
 
@@ -260,8 +282,10 @@ class TestThePages:
         clients["sari"].post(decide, {"decision": "turn_down", "note": "not today"})
         assert Request.objects.get().state == State.TURNED_DOWN
 
-    def test_looking_decides_nothing(self, clients: dict[str, Client], asked: Request) -> None:
+    def test_looking_decides_nothing_and_leads_to_the_request(self, clients: dict[str, Client], asked: Request) -> None:
         decide = reverse("admin:staff_request_decide", args=[asked.pk])
 
-        assert clients["sari"].get(decide).status_code == 405
+        response = clients["sari"].get(decide)
+
+        assert response["Location"] == reverse("admin:staff_request_change", args=[asked.pk])
         assert Request.objects.get().state == State.OPEN
