@@ -67,6 +67,7 @@ DEBUG = _flag("DEBUG", default=False)
 SECRET_KEY = _secret("SECRET_KEY", 32)
 MASTER_KEY = _secret("MASTER_KEY", 32)
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if EMBEDDED else "")
+CSRF_FAILURE_VIEW = "config.instead.stale"
 CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", "")
 
 _place = embedded.place_at(STATE_DIR / "services") if EMBEDDED else None
@@ -308,7 +309,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("ferryman/icon.svg")},
     ],
     "DASHBOARD_CALLBACK": "transactions.admin.desk.context",
-    "SCRIPTS": [lambda _: static("ferryman/zone.js")],
+    "SCRIPTS": [lambda _: static("ferryman/zone.js"), lambda _: static("ferryman/once.js")],
     "STYLES": [lambda _: static("ferryman/pages.css"), lambda _: static("ferryman/desk.css")],
     "SIDEBAR": {
         "show_search": False,

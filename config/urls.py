@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views import defaults
 from django.views.generic import RedirectView
 
-from config import terminal
+from config import instead, terminal
 from config.health import live, ready
 from config.metrics import metrics
 from config.openapi import DocsView, SchemaView
@@ -35,12 +35,15 @@ urlpatterns = [
 ]
 
 
+handler403 = instead.forbidden
+
+
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """An address that leads nowhere, as a problem for machines and a page for people."""
     if request.path.startswith("/api/"):
         detail = "See /api/docs/ for those there are."
         return problems.page(request, 404, "not-found", "There is no such address", detail)
-    return defaults.page_not_found(request, exception)
+    return instead.missing(request, exception)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from django.core.exceptions import PermissionDenied
@@ -45,15 +45,21 @@ class TooMany(Exception):
     """A job has at least one payment and at most a thousand; nothing was begun."""
 
 
-def begin(action: Action, payment_ids: Sequence[UUID], by: Actor, reason: str) -> Job:
-    """Make a job; it starts now, or when a second person agrees. Raises TooMany, for none as well."""
+def begin(action: Action, payment_ids: Sequence[UUID], by: Actor, reason: str, form: UUID | None = None) -> Job:
+    """Make a job; it starts now, or when a second person agrees. Raises TooMany, for none as well.
+
+    `form` names the page that it is begun on: a second time, by a double click, it is the job that there is.
+    """
     ids = sorted(set(payment_ids))
     if not by.may(action.permission):
         raise PermissionDenied
     if not 0 < len(ids) <= MOST:
         raise TooMany
     with transaction.atomic():
-        job = Job.objects.create(action=action.name, reason=mask_text(reason), maker=by.name, size=len(ids))
+        made = {"action": action.name, "reason": mask_text(reason), "size": len(ids)}
+        job, is_new = Job.objects.get_or_create(maker=by.name, form=form or uuid4(), defaults=made)
+        if not is_new:
+            return job
         JobItem.objects.bulk_create(JobItem(job=job, payment_id=payment_id) for payment_id in ids)
         subject = Subject(_KIND, str(job.pk))
         if action.needs_second:

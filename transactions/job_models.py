@@ -15,6 +15,8 @@ class Job(models.Model):
     maker = models.TextField(_("asked by"))
     checker = models.TextField(_("agreed to by"), blank=True)
     size = models.IntegerField(_("payments"))
+    #: the page that it was begun on: sent twice, it is one job
+    form = models.UUIDField(null=True)
     created_at = models.DateTimeField(_("asked at"), db_default=Now())
     started_at = models.DateTimeField(_("started"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
@@ -22,6 +24,7 @@ class Job(models.Model):
     class Meta:
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
+        constraints = [models.UniqueConstraint(fields=["maker", "form"], name="job_once")]
         indexes = [
             models.Index(
                 fields=["id"], name="job_running", condition=Q(started_at__isnull=False, ended_at__isnull=True)

@@ -149,6 +149,20 @@ class TestAJob:
         with pytest.raises(bulk.TooMany):
             bulk.begin(ACTIONS["cancel"], [uuid4() for _ in range(1001)], OPAL, "all")
 
+    def test_a_page_sent_twice_at_the_same_time_is_one_job(self, payments: list[Payment]) -> None:
+        form = uuid4()
+
+        def begin(_: int) -> int:
+            try:
+                return bulk.begin(ACTIONS["cancel"], [one.id for one in payments], OPAL, "closed", form).pk
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(begin, range(4)))) == 1
+
+        assert JobItem.objects.count() == len(payments)
+
 
 class TestReversingMany:
     @pytest.fixture
@@ -226,9 +240,29 @@ class TestThePages:
 
         page = opal.post(address, {"ids": str(payments[0].id), "reason": ""}).content.decode()
         assert "This field is required" in page
-        opal.post(address, {"ids": "nonsense", "reason": "the shop closed"})
+        told = opal.post(address, {"ids": "nonsense", "reason": "the shop closed"}, follow=True).content.decode()
+        assert "These are no payments. Nothing was begun." in told
 
         assert not Job.objects.exists()
+
+    def test_of_more_than_a_thousand_none_is_begun_and_it_says_why(self, opal: Client) -> None:
+        ids = ",".join(str(uuid4()) for _ in range(1001))
+
+        page = opal.post(reverse("admin:payments_cancel"), {"ids": ids, "reason": "all"}, follow=True).content.decode()
+
+        assert "These are 1,001 payments, and at most 1,000 are done at once. Nothing was begun." in page
+        assert not Job.objects.exists()
+
+    def test_a_page_that_is_sent_twice_is_one_job(self, opal: Client, payments: list[Payment]) -> None:
+        address = reverse("admin:payments_cancel")
+        form = opal.get(address).context["form"]
+        given = {"ids": form["ids"].value(), "form": form["form"].value(), "reason": "the shop closed"}
+
+        first, second = opal.post(address, given), opal.post(address, given)
+
+        assert first.headers["Location"] == second.headers["Location"]
+        assert Job.objects.count() == 1
+        assert opal.post(address, {**given, "form": str(uuid4())}).headers["Location"] != first.headers["Location"]
 
     def test_a_list_with_nothing_open_says_so(self, opal: Client) -> None:
         page = opal.get(reverse("admin:payments_cancel"), follow=True).content.decode()

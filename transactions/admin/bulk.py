@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import admin, messages
@@ -42,16 +42,20 @@ _NAMED: Final = 100
 class BulkForm(ReasonForm):
     """Why, and for which payments: their ids with commas, one field however many they are."""
 
-    ids = forms.CharField(max_length=MOST * 37, widget=forms.HiddenInput)
+    ids = forms.CharField(widget=forms.HiddenInput)
+    form = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def clean_ids(self) -> list[UUID]:
         """Return the ids; what is no list of them is refused."""
         try:
             ids = [UUID(part) for part in self.cleaned_data["ids"].split(",")]
         except ValueError:
-            raise forms.ValidationError(_("These are no payments.")) from None
+            raise forms.ValidationError(_("These are no payments. Nothing was begun.")) from None
         if len(ids) > MOST:
-            raise forms.ValidationError(_("At most %(most)s payments at once.") % {"most": MOST})
+            raise forms.ValidationError(
+                _("These are %(n)s payments, and at most %(most)s are done at once. Nothing was begun.")
+                % {"n": f"{len(ids):,}", "most": f"{MOST:,}"}
+            )
         return ids
 
 
@@ -105,10 +109,15 @@ class BulkActing(Acting):
         if request.method != "POST":
             return self.confirm(request, action, self._narrowed(request, is_open=True))
         form = BulkForm(request.POST)
-        if not form.is_valid():
-            named = form.cleaned_data.get("ids", [])
-            return self.confirm(request, action, list(Payment.objects.filter(id__in=named).order_by("-id")), form)
-        job = bulk.begin(action, form.cleaned_data["ids"], by, form.cleaned_data["reason"])
+        is_complete = form.is_valid()
+        if "ids" in form.errors:
+            messages.error(request, " ".join(map(str, form.errors["ids"])))
+            return redirect("admin:transactions_payment_changelist")
+        given = form.cleaned_data
+        if not is_complete:
+            named = Payment.objects.filter(id__in=given["ids"]).order_by("-id")
+            return self.confirm(request, action, list(named), form)
+        job = bulk.begin(action, given["ids"], by, given["reason"], given["form"])
         return redirect("admin:transactions_job_change", job.pk)
 
     def confirm(
@@ -130,7 +139,7 @@ class BulkActing(Acting):
             "possible": len(possible),
             "in_all": _sums(possible),
             "objections": Counter(map(say, filter(None, objections.values()))).most_common(),
-            "form": form or BulkForm(initial={"ids": ",".join(str(payment.id) for payment in payments)}),
+            "form": form or BulkForm(initial={"ids": ",".join(str(one.id) for one in payments), "form": uuid4()}),
             "address": reverse(f"admin:payments_{action.name}"),
             "back": f"{back}?{request.GET.urlencode()}",
             "most": MOST if len(payments) == MOST else 0,

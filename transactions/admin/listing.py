@@ -19,7 +19,6 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.views import ChangeList
 
@@ -201,14 +200,16 @@ def urls(admin: "ModelAdmin[Any]") -> list[Any]:
 
     view = admin.admin_site.admin_view
     return [
-        path("searches/", view(require_POST(keep)), name="payment_keep_search"),
-        path("searches/<int:search_id>/forget/", view(require_POST(forget)), name="payment_forget_search"),
+        path("searches/", view(keep), name="payment_keep_search"),
+        path("searches/<int:search_id>/forget/", view(forget), name="payment_forget_search"),
     ]
 
 
 def _keep(request: HttpRequest, admin: "ModelAdmin[Any]") -> HttpResponse:
     if not admin.has_view_permission(request):
         raise PermissionDenied
+    if request.method != "POST":
+        return redirect("admin:transactions_payment_changelist")
     form = SavedSearchForm(request.POST)
     own = SavedSearch.objects.filter(user_id=_viewer(request))
     if not form.is_valid():
@@ -225,7 +226,8 @@ def _keep(request: HttpRequest, admin: "ModelAdmin[Any]") -> HttpResponse:
 def _forget(request: HttpRequest, search_id: int, admin: "ModelAdmin[Any]") -> HttpResponse:
     if not admin.has_view_permission(request):
         raise PermissionDenied
-    SavedSearch.objects.filter(user_id=_viewer(request), pk=search_id).delete()
+    if request.method == "POST":
+        SavedSearch.objects.filter(user_id=_viewer(request), pk=search_id).delete()
     return redirect("admin:transactions_payment_changelist")
 
 

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
@@ -123,7 +123,7 @@ def _ask(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(balancing.RECONCILE):
         raise PermissionDenied
     if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
+        return redirect("report_settlement")
     form = AskForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Choose a business date, a link and a currency. Nothing was asked."))
