@@ -30,6 +30,8 @@ _STRETCH: Final = 50_000
 _SELDOM: Final = 2_000
 #: ids carry the time of the machine that made them, which may be set wrong by so much
 WRONG_CLOCK: Final = timedelta(hours=1)
+#: that an id has room for (UUIDv7)
+_LAST_MILLISECOND: Final = 2**48 - 1
 
 _LAST_FOUR: Final = re.compile(r"[0-9]{4}\Z")
 _STAN: Final = re.compile(r"[0-9]{1,6}\Z")
@@ -230,9 +232,9 @@ def accepted_between(since: datetime | None, until: datetime | None) -> Q:
 def _ids_between(since: datetime | None, until: datetime | None, name: str) -> Q:
     condition = Q()
     if since:
-        condition &= Q(**{f"{name}__gte": first_id(since - WRONG_CLOCK)})
+        condition &= Q(**{f"{name}__gte": first_id(since, -WRONG_CLOCK)})
     if until:
-        condition &= Q(**{f"{name}__lt": first_id(until + WRONG_CLOCK)})
+        condition &= Q(**{f"{name}__lt": first_id(until, WRONG_CLOCK)})
     return condition
 
 
@@ -241,6 +243,7 @@ def made_at(payment_id: UUID) -> datetime:
     return datetime.fromtimestamp((payment_id.int >> 80) / 1000, UTC)
 
 
-def first_id(moment: datetime) -> UUID:
-    """Return the lowest id of a millisecond."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+def first_id(moment: datetime, later: timedelta = timedelta()) -> UUID:
+    """Return the lowest id of a millisecond, so much later; of one that no id can carry, the nearest that one can."""
+    milliseconds = int((moment.timestamp() + later.total_seconds()) * 1000)
+    return UUID(int=min(max(0, milliseconds), _LAST_MILLISECOND) << 80)

@@ -1,6 +1,7 @@
 """Webhooks in the back office: read with every try, sent once more and replayed, each with a reason and a record."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,12 @@ from django.urls import reverse
 from staff.models import Record
 from tests.integration.conftest import Hand
 from tests.receiver import Receiver, answering, receiving
+from transactions.finding import first_id
 from transactions.models import Merchant, Payment, WebhookDelivery, WebhookEndpoint, WebhookReplay
-from transactions.webhooks import endpoints
+from transactions.webhooks import endpoints, replaying
 from transactions.webhooks.delivering import deliver
 from transactions.webhooks.endpoints import Wanted
+from transactions.webhooks.replaying import Filters
 
 VIEW = ("view_webhookendpoint", "view_webhookdelivery", "view_webhookreplay", "view_payment")
 REPLAY = reverse("admin:transactions_webhookreplay_add")
@@ -146,6 +149,28 @@ def test_a_replay_is_narrowed_by_time(hand: Hand, receiver: Receiver, staff: Cal
     asked = {"merchant": hand.merchant.pk, "until": "2020-01-01T00:00", "reason": "a day was lost"}
 
     assert "No payment that has ended fits" in text(dewi.post(REPLAY, asked))
+
+
+def test_a_replay_goes_by_when_payments_were_accepted_and_not_by_the_clock_that_made_their_ids(hand: Hand) -> None:
+    payment = approved(hand)
+    slow = first_id(payment.created_at, -timedelta(minutes=10))
+    Payment.objects.filter(id=payment.id).update(id=slow)
+    moment = timedelta(seconds=1)
+
+    def counted(since: datetime | None = None, until: datetime | None = None) -> int:
+        return replaying.count(hand.merchant.pk, Filters(since=since, until=until))
+
+    assert counted(payment.created_at - moment, payment.created_at + moment) == 1
+    assert (counted(until=payment.created_at), counted(since=payment.created_at + moment)) == (0, 0)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00", "1900-01-01T00:00", "9999-12-31T23:59"])
+def test_no_time_is_too_early_or_too_late_for_a_replay(hand: Hand, staff: Callable[..., Client], at: str) -> None:
+    approved(hand)
+    dewi = staff("replay_webhook")
+    asked = {"merchant": hand.merchant.pk, "reason": "a day was lost"}
+
+    assert [dewi.post(REPLAY, {**asked, end: at}).status_code for end in ("since", "until")] == [200, 200]
 
 
 def test_a_replay_is_narrowed_by_merchant_payment_and_end(
