@@ -59,8 +59,13 @@ class Days(RangeDateFilter):
         if first:
             queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(first)})
         if last:
-            queryset = queryset.filter(**{f"{self.field_path}__lt": _midnight(last + timedelta(days=1))})
+            queryset = queryset.filter(**{f"{self.field_path}__lt": _midnight(day_after(last))})
         return queryset
+
+
+def day_after(day: date) -> date:
+    """Return the next day; the last that there is has none, and nothing ever comes after it."""
+    return day + timedelta(days=1) if day < date.max else day
 
 
 def _midnight(day: date) -> datetime:

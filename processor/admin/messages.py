@@ -48,6 +48,8 @@ class _AmongTheNewest(DropdownFilter):
         value = self.value()
         if not value:
             return queryset
+        if value not in dict(self.lookup_choices):
+            return queryset.none()
         found = queryset.filter(**{str(self.parameter_name): value})
         if request.GET.get(SEARCH_VAR):
             return found

@@ -291,6 +291,25 @@ class TestOtherPages:
         assert (listed(mti="0210"), listed(outward="True"), listed(link="bank"), listed(mti="0420")) == (1, 1, 2, 0)
         assert (listed(q="part of an id"), listed(mti="never")) == (0, 0)
 
+    @pytest.mark.parametrize(
+        ("page", "query", "status"),
+        [
+            ("transactions_payment_changelist", "created_at_from=0001-01-01&created_at_to=9999-12-31", 200),
+            ("payments_export", "created_at_to=9999-12-31", 200),
+            ("staff_record_changelist", "at_from=0001-01-01&at_to=9999-12-31", 200),
+            ("processor_message_changelist", "outward=x", 200),
+            ("transactions_payment_changelist", "link=a%00b", 400),
+            ("staff_request_changelist", "state=%00", 400),
+        ],
+    )
+    def test_an_address_that_somebody_made_up_is_answered(
+        self, staff: Callable[..., Client], page: str, query: str, status: int
+    ) -> None:
+        """Dates at the ends of time, words that are none, and what no database takes: nothing of it breaks a page."""
+        alice = staff("view_payment", "export_payment", "view_message", "view_record", "view_request")
+
+        assert alice.get(f"{reverse(f'admin:{page}')}?{query}").status_code == status
+
     def test_the_list_of_messages_asks_few_questions(self, alice: Client, hand: Hand) -> None:
         hand.accept()
         hand.answer(hand.take()[0])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -23,6 +23,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.views import ChangeList
 
 from processor import links
+from staff.pages import day_after
 from transactions import finding
 from transactions.finding import Found, Wanted
 from transactions.models import Merchant, Payment, SavedSearch
@@ -79,7 +80,7 @@ class PeriodFilter(RangeDateFilter):
     def span(self) -> tuple[datetime | None, datetime | None]:
         """Return when the first day begins and the last one ends."""
         since, until = (self._day(end) for end in ("from", "to"))
-        return _begin(since), _begin(until + timedelta(days=1) if until else None)
+        return _begin(since), _begin(day_after(until) if until else None)
 
     def _day(self, end: str) -> date | None:
         try:
