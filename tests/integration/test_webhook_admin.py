@@ -13,6 +13,7 @@ from django.urls import reverse
 from staff.models import Record
 from tests.integration.conftest import Hand
 from tests.receiver import Receiver, answering, receiving
+from transactions.admin import replays, webhooks
 from transactions.finding import first_id
 from transactions.models import Merchant, Payment, WebhookDelivery, WebhookEndpoint, WebhookReplay
 from transactions.webhooks import endpoints, replaying
@@ -50,6 +51,14 @@ def staff(hand: Hand) -> Callable[..., Client]:
         return client
 
     return sign_in
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise Killed
 
 
 def told(hand: Hand, receiver: Receiver) -> WebhookEndpoint:
@@ -216,6 +225,29 @@ def test_an_endpoint_is_disabled_and_enabled_for_a_reason(
         "disable_webhook_endpoint",
         "enable_webhook_endpoint",
     }
+
+
+def test_what_cannot_be_written_down_is_not_done(
+    hand: Hand, receiver: Receiver, staff: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = told(hand, receiver)
+    payment = approved(hand)
+    deliver()
+    dewi = staff("replay_webhook", "change_webhookendpoint")
+    asked = {"merchant": hand.merchant.pk, "payment": str(payment.id), "reason": "a day was lost"}
+    seen = dewi.post(REPLAY, asked).context["form"].data["seen"]
+    for page in (replays, webhooks):
+        monkeypatch.setattr(page, "record", killed)
+
+    with pytest.raises(Killed):
+        dewi.post(REPLAY, {**asked, "seen": seen})
+    with pytest.raises(Killed):
+        dewi.post(reverse("admin:webhook_disable", args=[endpoint.id]), {"reason": "they asked for it"})
+
+    endpoint.refresh_from_db()
+    assert endpoint.disabled_at is None
+    assert not WebhookReplay.objects.exists()
+    assert WebhookDelivery.objects.count() == 1
 
 
 def test_who_only_looks_can_send_and_change_nothing(

@@ -5,6 +5,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -120,10 +121,13 @@ class WebhookReplayAdmin(ReadOnly):
 
     def _replay(self, request: HttpRequest, form: ReplayForm) -> HttpResponse:
         by, given = actor_of(request), form.cleaned_data
-        made = replaying.replay(given["merchant"].pk, form.filters, actor=f"staff:{by.name}", reason=given["reason"])
-        detail = {"payments": made.payments, "deliveries": made.deliveries, **made.filters}
-        subject = Subject("transactions.webhookreplay", str(made.id))
-        record("replay_webhooks", by, subject=subject, why=given["reason"], detail=detail)
+        # All of it with its record or nothing: who is not answered and does it again does it once.
+        with transaction.atomic():
+            merchant, actor = given["merchant"].pk, f"staff:{by.name}"
+            made = replaying.replay(merchant, form.filters, actor=actor, reason=given["reason"])
+            detail = {"payments": made.payments, "deliveries": made.deliveries, **made.filters}
+            subject = Subject("transactions.webhookreplay", str(made.id))
+            record("replay_webhooks", by, subject=subject, why=given["reason"], detail=detail)
         said = _("What there is to tell is on its way once more. Payments: %(payments)s. Deliveries: %(deliveries)s.")
         messages.success(request, said % {"deliveries": made.deliveries, "payments": made.payments})
         return redirect(reverse("admin:transactions_webhookreplay_change", args=[made.id]))

@@ -1,5 +1,6 @@
 """Webhooks as staff see them: endpoints, deliveries with every try, and sending one once more. Services do the work."""
 
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -114,9 +115,10 @@ class WebhookEndpointAdmin(ReadOnly):
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             by, name = actor_of(request), "enable_webhook_endpoint" if enabled else "disable_webhook_endpoint"
-            endpoints.change(endpoint.merchant_id, endpoint.id, {}, enabled=enabled, actor=f"staff:{by.name}")
             subject = Subject("transactions.webhookendpoint", str(endpoint.id))
-            record(name, by, subject=subject, why=form.cleaned_data["reason"])
+            note = partial(record, name, by, subject=subject, why=form.cleaned_data["reason"])
+            actor = f"staff:{by.name}"
+            endpoints.change(endpoint.merchant_id, endpoint.id, {}, enabled=enabled, actor=actor, along=note)
             messages.success(request, _("It is enabled.") if enabled else _("It is disabled."))
             return redirect(page)
         if enabled:

@@ -4,7 +4,7 @@ Each is one transaction. An endpoint is another merchant's business to nobody: w
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -37,6 +37,10 @@ _log = structlog.get_logger(__name__)
 #: True when whoever changed something before this transaction is done, one way or the other.
 _IS_SETTLED: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot()) > %(mine)s::text::xid8 AS settled"
 _MINE: Final = "SELECT pg_current_xact_id()::text AS mine"
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +92,18 @@ def create(merchant_id: int, wanted: Wanted, *, actor: str) -> tuple[WebhookEndp
 
 
 def change(
-    merchant_id: int, endpoint_id: UUID, changes: Mapping[str, Any], *, enabled: bool | None, actor: str
+    merchant_id: int,
+    endpoint_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    enabled: bool | None,
+    actor: str,
+    along: Callable[[], None] = _nothing,
 ) -> WebhookEndpoint:
-    """Change url, event types or description, disable or enable; raises AddressRefused, UnknownEndpoint."""
+    """Change url, event types or description, disable or enable; raises AddressRefused, UnknownEndpoint.
+
+    `along` runs in the transaction that changes it: what a caller writes down with it, or neither.
+    """
     if "url" in changes:
         check(changes["url"])
     with transaction.atomic():
@@ -106,6 +119,7 @@ def change(
             endpoint.disabled_at, endpoint.disabled_reason = clock.now(), why
         endpoint.updated_at = clock.now()
         endpoint.save()
+        along()
         mine = rows(_MINE)[0].mine
     _wait_until_known(mine)
     _log.info("webhooks.endpoint_changed", endpoint=str(endpoint_id), actor=actor, what=sorted(changes))
