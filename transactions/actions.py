@@ -70,7 +70,9 @@ class Action:
 
 
 def _cancel(payment_id: UUID, actor: str, note: str, _parameters: Parameters) -> None:
-    services.cancel(payment_id, actor=actor, reason=ReasonCode.CANCELLED_BY_STAFF, note=note)
+    # A client's second cancel is answered as its first; the audit names only who did it.
+    if not services.cancel(payment_id, actor=actor, reason=ReasonCode.CANCELLED_BY_STAFF, note=note):
+        raise NotAllowed(f"The payment has ended already ({Status.CANCELLED}); it cannot be cancelled.")
 
 
 def _retry(payment_id: UUID, actor: str, note: str, _parameters: Parameters) -> None:

@@ -5,7 +5,7 @@ Each is one transaction; a race with the link is decided by the queue entry's ro
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,11 +24,12 @@ from transactions.following import FollowUp, follow
 from transactions.store import Change, Loaded
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
 
-def _asked(wish: Callable[P, None]) -> Callable[P, None]:
+def _asked(wish: Callable[P, T]) -> Callable[P, T]:
     """Let a wish begin again where it gave way to another; ring where it is refused.
 
     What it had locked to look at, claims have passed over meanwhile, and who rang for them has gone.
@@ -36,9 +37,9 @@ def _asked(wish: Callable[P, None]) -> Callable[P, None]:
     begin = giving_way(wish)
 
     @wraps(wish)
-    def carry_out(*args: P.args, **kwargs: P.kwargs) -> None:
+    def carry_out(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            begin(*args, **kwargs)
+            return begin(*args, **kwargs)
         except NotAllowed:
             ring(FORWARD)
             raise
@@ -47,17 +48,18 @@ def _asked(wish: Callable[P, None]) -> Callable[P, None]:
 
 
 @_asked
-def cancel(payment_id: UUID, *, actor: str, reason: ReasonCode, note: str = "") -> None:
-    """End a payment before anything of it is sent; raises NotAllowed once it was taken. Twice is once."""
+def cancel(payment_id: UUID, *, actor: str, reason: ReasonCode, note: str = "") -> bool:
+    """End a payment before anything of it is sent; False when it was ended so before. NotAllowed once it was taken."""
     with transaction.atomic():
         entries, loaded = _locked(payment_id)
         if loaded.state.status is Status.CANCELLED:
-            return
+            return False
         wish = asking.cancelling(loaded.state, entries, reason, mask_text(note))
         change = _append(loaded, wish.command, actor)
         queue.close([wish.entry.id], asking.NOT_TAKEN)
         conclude([change])
         transaction.on_commit(partial(_said, "payment.cancelled", change, actor))
+    return True
 
 
 @_asked

@@ -15,7 +15,7 @@ from tests.builders import PAN
 from tests.integration.conftest import Hand, status_of
 from transactions import auditing, services
 from transactions.actions import ACTIONS
-from transactions.domain.values import Operation
+from transactions.domain.values import Operation, ReasonCode
 from transactions.models import Event, Payment
 
 SignIn = Callable[[str, str], Client]
@@ -108,6 +108,14 @@ class TestAlone:
 
         assert told("cancel_payment") == [("opal", "refused")]
         assert status_of(payment) == "in_flight"
+
+    def test_what_the_client_cancelled_meanwhile_was_not_done_by_staff(self, opal: Client, hand: Hand) -> None:
+        payment = hand.accept()
+        services.cancel(payment.id, actor="api:test", reason=ReasonCode.CANCELLED_BY_CLIENT)
+
+        assert "has ended already" in act(opal, payment, "cancel")
+
+        assert told("cancel_payment") == [("opal", "refused")]
 
     def test_the_page_says_what_will_happen_before_it_does(self, opal: Client, hand: Hand) -> None:
         payment = hand.accept()

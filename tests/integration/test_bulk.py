@@ -18,6 +18,7 @@ from staff.models import Record, Request
 from tests.integration.conftest import Hand, status_of
 from transactions import auditing, bulk, services, tasks
 from transactions.actions import ACTIONS
+from transactions.domain.values import ReasonCode
 from transactions.job_models import Job, JobItem
 from transactions.models import Event, Payment
 
@@ -76,15 +77,23 @@ class TestAJob:
         assert bulk.progress(job) == {"done": 11, "refused": 1}
         assert "cannot be cancelled any more" in JobItem.objects.get(result="refused").outcome
 
+    def test_what_somebody_cancelled_meanwhile_is_not_counted_as_ours(self, payments: list[Payment]) -> None:
+        job = cancel(payments)
+        services.cancel(payments[0].id, actor="api:test", reason=ReasonCode.CANCELLED_BY_CLIENT)
+        bulk.work()
+
+        assert bulk.progress(job) == {"done": 11, "refused": 1}
+        assert Record.objects.filter(action="cancel_payment", result="done").count() == 11
+
     def test_what_breaks_is_said_and_the_others_go_on(
         self, payments: list[Payment], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = services.cancel
 
-        def breaks(payment_id: Any, **given: Any) -> None:
+        def breaks(payment_id: Any, **given: Any) -> bool:
             if payment_id == payments[3].id:
                 raise ZeroDivisionError
-            real(payment_id, **given)
+            return real(payment_id, **given)
 
         monkeypatch.setattr(services, "cancel", breaks)
         job = cancel(payments)
@@ -113,10 +122,11 @@ class TestAJob:
         job = cancel(payments)
         real = services.cancel
 
-        def killed(payment_id: Any, **given: Any) -> None:
-            real(payment_id, **given)
+        def killed(payment_id: Any, **given: Any) -> bool:
+            done = real(payment_id, **given)
             if payment_id == payments[5].id:
                 raise KeyboardInterrupt
+            return done
 
         with monkeypatch.context() as broken:
             broken.setattr(services, "cancel", killed)
