@@ -96,8 +96,16 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
     """Configuration: what is added, changed or deleted is recorded, with what it was before."""
 
     def save_model(self, request: HttpRequest, obj: Model, form: "forms.ModelForm[Any]", change: bool) -> None:  # noqa: FBT001
-        """Save, in the transaction that Django has open, and record it there."""
-        super().save_model(request, obj, form, change)
+        """Save, in the transaction that Django has open, and record it there.
+
+        Of what was there before only what the form has changed: the rest may have been changed meanwhile, a password by
+        its owner among it.
+        """
+        if change:
+            columns = {field.name for field in obj._meta.concrete_fields}  # noqa: SLF001  (Django's documented way)
+            obj.save(update_fields=columns.intersection(form.changed_data))
+        else:
+            super().save_model(request, obj, form, change)
         action = "change" if change else "add"
         record(action, actor_of(request), subject=subject_of(obj), detail={"name": str(obj), **_changes(form, change)})
 

@@ -1,15 +1,18 @@
 """Roles and passwords by two people: nobody raises himself alone, and nobody learns another's password."""
 
 import re
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import structlog
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from staff.admin.people import UserAdmin
 from staff.models import Record, Request
 
 CHOOSE = "/admin/password/"
@@ -199,3 +202,29 @@ class TestPasswords:
         assert code_in(agree(omar)) == ""
 
         assert Request.objects.get().state == "failed"
+
+
+def test_a_password_that_is_chosen_while_somebody_changes_the_name_is_not_lost(
+    nina: Client, omar: Client, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_code(nina, bob)
+    code = code_in(agree(omar))
+    keep = UserAdmin.save_form
+
+    def choose_apart() -> None:
+        choose(code)
+        connection.close()
+
+    def kept_late(admin: UserAdmin, *given: Any, **named: Any) -> Any:
+        owner = threading.Thread(target=choose_apart)
+        owner.start()
+        owner.join(timeout=30)
+        return keep(admin, *given, **named)
+
+    monkeypatch.setattr(UserAdmin, "save_form", kept_late)
+    page = reverse("admin:auth_user_change", args=[bob.pk])
+    given = {"first_name": "Robert", "last_name": "", "email": "", "is_active": "on", "is_staff": "on"}
+    assert nina.post(page, given).status_code == 302
+
+    assert opens(bob, GOOD)
+    assert (bob.first_name, bob.is_active, bob.is_staff) == ("Robert", True, True)
