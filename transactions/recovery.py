@@ -24,7 +24,7 @@ from transactions.metrics import RECOVERED, RECOVERY_RUNS
 from transactions.missing import find_missing
 from transactions.store import Change
 from transactions.webhooks import forgetting
-from transactions.webhooks.deliveries import IS_DUE, give_up
+from transactions.webhooks.deliveries import IS_DUE, disable_failing, give_up
 
 ACTOR: Final = "ferryman"
 
@@ -58,6 +58,8 @@ def recover() -> None:
         _ring(SETTLE, "unsettled")
     if found.undelivered:
         _ring(WEBHOOKS, "undelivered")
+    for endpoint in disable_failing():
+        _log.error("webhooks.endpoint_disabled", endpoint=str(endpoint.id))
     give_up()
     forgetting.forget()
     RECOVERY_RUNS.inc()

@@ -330,10 +330,9 @@ def test_a_receiver_that_fails_is_tried_less_and_less_often_for_three_days(hand:
     assert {request.verified(secret)["type"] for request in receiver.received} == {"payment.approved"}
 
     let_pass(timedelta(minutes=1))
-    approved(hand)
-    deliver()
+    recovery.recover()
     endpoint.refresh_from_db()
-    assert endpoint.disabled_reason == "failing", "with the first failure when the three days are over, at the latest"
+    assert endpoint.disabled_reason == "failing", "its three days are over, and no message came to say so"
 
 
 def let_pass(time: timedelta) -> None:
@@ -395,6 +394,56 @@ def test_an_endpoint_that_failed_for_three_days_is_disabled_and_what_waits_for_i
     assert WebhookDelivery.objects.get().state == "exhausted"
     approved(hand)
     assert WebhookMessage.objects.count() == 1
+
+
+def test_who_failed_once_before_everything_stood_still_is_tried_again_before_it_is_disabled(
+    hand: Hand, receiver: Receiver
+) -> None:
+    endpoint, _ = told(hand.merchant, receiver)
+    receiver.manner = answering(503)
+    approved(hand)
+    deliver()
+    receiver.manner = answering(204)
+    let_pass(timedelta(days=4))
+
+    recovery.recover()
+    endpoint.refresh_from_db()
+    assert endpoint.disabled_at is None
+
+    deliver()
+    recovery.recover()
+    endpoint.refresh_from_db()
+    assert (endpoint.disabled_at, endpoint.failing_since) == (None, None)
+
+
+def test_what_waits_for_its_next_try_does_not_lengthen_the_three_days(hand: Hand, receiver: Receiver) -> None:
+    endpoint, _ = told(hand.merchant, receiver)
+    receiver.manner = answering(503)
+    approved(hand)
+    deliver()
+    WebhookEndpoint.objects.update(failing_since=F("failing_since") - timedelta(days=3))
+    WebhookDelivery.objects.update(next_at=F("next_at") + timedelta(hours=6))
+
+    recovery.recover()
+
+    endpoint.refresh_from_db()
+    assert endpoint.disabled_reason == "failing"
+    assert WebhookDelivery.objects.get().state == "exhausted"
+
+
+def test_another_address_has_three_days_of_its_own(hand: Hand, receiver: Receiver) -> None:
+    endpoint, _ = told(hand.merchant, receiver)
+    receiver.manner = answering(503)
+    approved(hand)
+    deliver()
+    WebhookEndpoint.objects.update(failing_since=F("failing_since") - timedelta(days=3))
+
+    mended = {"url": f"{receiver.url}/mended"}
+    endpoints.change(hand.merchant.pk, endpoint.id, mended, enabled=None, actor="api:test")
+    recovery.recover()
+
+    endpoint.refresh_from_db()
+    assert (endpoint.disabled_at, endpoint.failing_since) == (None, None)
 
 
 def test_gone_disables_at_once(hand: Hand, receiver: Receiver) -> None:

@@ -87,6 +87,16 @@ WHERE id = ANY(%(ids)s::uuid[]) AND disabled_at IS NULL AND deleted_at IS NULL
     AND (%(after_s)s::float8 = 0 OR failing_since <= clock_timestamp() - make_interval(secs => %(after_s)s::float8))
 RETURNING id, url"""
 
+#: Who failed for three days is told nothing any more, also where nothing is left to be tried that could fail once more.
+#: What is due goes first: while nothing was sent here, a receiver may have mended, and its next answer decides.
+_OVER: Final = f"""
+SELECT e.id FROM transactions_webhookendpoint e
+WHERE e.failing_since <= clock_timestamp() - make_interval(secs => %(after_s)s::float8)
+    AND {_LISTENS}
+    AND NOT EXISTS (
+        SELECT 1 FROM transactions_webhookdelivery d WHERE d.endpoint_id = e.id
+            AND (d.state = 'sending' OR (d.state = 'pending' AND d.next_at <= clock_timestamp())))"""
+
 #: What waits for an endpoint that is told nothing any more is over, and seen to be.
 _GIVE_UP: Final = """
 UPDATE transactions_webhookdelivery SET state = 'exhausted', ended_at = clock_timestamp()
@@ -186,6 +196,12 @@ def mark(results: Sequence[Result]) -> list[Any]:
         for endpoint, quiet_s in sorted(_asked_for(results).items()):
             run(_LEAVE_ALONE, {"id": endpoint, "quiet_s": quiet_s})
         return [*_disable(gone, "gone", 0.0), *_disable(failed, "failing", WEBHOOK_TOTAL_S)]
+
+
+def disable_failing() -> Sequence[Any]:
+    """Disable endpoints that failed for three days; returns them."""
+    over = [row.id for row in rows(_OVER, {"after_s": WEBHOOK_TOTAL_S})]
+    return _disable(over, "failing", WEBHOOK_TOTAL_S)
 
 
 def give_up() -> int:

@@ -108,10 +108,12 @@ def change(
         check(changes["url"])
     with transaction.atomic():
         endpoint = _locked(merchant_id, endpoint_id)
+        is_elsewhere = changes.get("url", endpoint.url) != endpoint.url
         for name, value in changes.items():
             setattr(endpoint, name, value)
         if enabled is True:
             endpoint.disabled_at, endpoint.disabled_reason = None, ""
+        if enabled is True or is_elsewhere:  # another receiver has its own three days
             endpoint.failing_since = endpoint.quiet_until = None
         elif enabled is False and endpoint.disabled_at is None:
             by_staff = actor.startswith("staff:")
