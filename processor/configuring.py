@@ -41,6 +41,8 @@ def propose(name: str, configuration: Document, expected: int, actor: Actor, why
     if link.version != expected:
         raise Outdated
     changed = versions.differences(versions.document(link), configuration)
+    if not changed:
+        return Proposal(version=expected)  # what stands already is no version of its own, and costs no session
     detail = {"version": expected, "changed": changed}
     record("link.configure", actor, Result.ASKED, subject=commands.subject_of(name), why=why, detail=detail)
     if not links.is_held(name):

@@ -33,6 +33,10 @@ class Course:
             self._roster_of = config.version
         self.roster.begin()
 
+    def go_on(self, config: LinkConfig) -> None:
+        """The session that stands goes on with this: its hosts are the same, and so is whose turn it is."""
+        self.config, self._roster_of = config, config.version
+
     def begin_reading(self) -> None:
         """The configuration is read anew, whatever was asked of it before."""
         self._reloading = False

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from processor import metrics
+from processor.changing import Adjusted, Changes
 from processor.commanding import Commander
 from processor.connection import Connection
 from processor.course import Course
@@ -96,13 +97,15 @@ class Holder:
         self._breaker = Breaker(BreakerPolicy(), self._breaker_moved)
         self._commander = Commander(self._link, self._store, self)
         self._watch = Watch(self, self._keeper, self._filer)
+        adjusted = Adjusted(self._taker, self._breaker, self._watch, self._filer)
+        self._changes = Changes(self._course, adjusted, self._load_config, lambda: self._leave(_CHANGE_PATIENCE_S))
         started()
         await self._file_orphans()
         if await insist(self._link, self._store.is_breaker_open):
             self._breaker.open(time.monotonic())
         async with asyncio.TaskGroup() as tasks:
-            endless = (self._taker.run(), self._look_after_it(), self._commander.run(), self._watch.run())
-            for_ever = [tasks.create_task(work) for work in endless]
+            endless = (self._taker, self._commander, self._watch, self._changes)
+            for_ever = [tasks.create_task(work) for work in (self._look_after_it(), *(one.run() for one in endless))]
             tasks.create_task(self._filer.run())
             await self._sessions()
             for task in for_ever:
@@ -122,8 +125,7 @@ class Holder:
                 continue
             if self._is_wanted_elsewhere():
                 continue  # told while we read it: a session begun now would not be told again, and never leave
-            self._taker.version, self._taker.window = config.version, config.window
-            self._breaker.policy = config.breaker_policy()
+            self._changes.adjust_to(config)
             came_up = await self._run_session(config)
             failures = 0 if came_up else failures + 1
             goes_on = not self._is_wanted_elsewhere()
@@ -227,9 +229,7 @@ class Holder:
             self._session.supplied()
 
     def _hear(self, heard: Heard) -> None:
-        self._course.hear(heard.version)
-        if self._course.has_changed:
-            self._leave(_CHANGE_PATIENCE_S)
+        self._changes.hear(heard.version)
         self._follow(heard.wish)
         self._commander.look()
 

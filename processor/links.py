@@ -5,7 +5,7 @@ A change is one transaction that counts the version up; the holder sees the vers
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -27,6 +27,13 @@ from queueing.database import rows
 from queueing.statements import REVERSAL_PRIORITY
 
 ALIVE_S: Final = 8
+#: what is looked at beside a session: no host is told of it, and no message is made by it
+_BESIDE_SESSION: Final = (
+    *("version", "store_and_forward"),
+    *("breaker_failures", "breaker_rate", "breaker_volume"),
+    *("breaker_window_s", "breaker_open_s", "breaker_successes"),
+    *("health_process_s", "health_network_s", "health_protocol_s", "health_resources_s"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class LinkConfig:
     def stan_sequence(self) -> str:
         """The link's own cycling sequence (M10)."""
         return f"processor_stan_{self.id}"
+
+    def leaves_session(self, newer: "LinkConfig") -> bool:
+        """True when a session begun with this one goes on with a newer one: they differ only in what lies beside it."""
+        beside = {field: getattr(newer, field) for field in _BESIDE_SESSION}
+        return newer.version > self.version and replace(self, **beside) == newer
 
     def health_interval_s(self, layer: Layer) -> float:
         """Return how long after one look at a layer the next one is due."""

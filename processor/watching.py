@@ -46,6 +46,7 @@ class Watch:
         self._filer = filer
         self._found: dict[str, Finding] = {}
         self._unreadable = 0
+        self._adjusted = asyncio.Event()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -53,17 +54,31 @@ class Watch:
             for layer in Layer:
                 tasks.create_task(self._keep_looking(layer))
 
+    def adjust(self) -> None:
+        """Another configuration is in use: its intervals count from now on, for what is waited for as well."""
+        self._adjusted.set()
+        self._adjusted = asyncio.Event()
+
     def look_at_session(self) -> None:
         """A session came up or ended."""
         self._look(Layer.NETWORK, 0.0)
         self._look(Layer.PROTOCOL, 0.0)
 
     async def _keep_looking(self, layer: Layer) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            interval_s, began = self._interval_s(layer), loop.time()
-            await asyncio.sleep(interval_s)
-            self._look(layer, max(0.0, loop.time() - began - interval_s))
+            self._look(layer, await self._wait(layer))
+
+    async def _wait(self, layer: Layer) -> float:
+        """Wait until a look is due, by the interval as it is by then; returns how many seconds late it is."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            due = max(began + self._interval_s(layer), loop.time())
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._adjusted.wait()
+            except TimeoutError:
+                return max(0.0, loop.time() - due)
 
     def _interval_s(self, layer: Layer) -> float:
         """As configured now; a second until that was read."""

@@ -123,6 +123,13 @@ class TestConfiguration:
         assert (kept.changed, kept.why) == ([["window", 64, 8]], "they asked for it")
         assert kept.who.startswith("api:")
 
+    def test_what_stands_already_is_answered_and_asks_nothing(self, api: Client) -> None:
+        answer = put(api, configuration(api))
+
+        assert (answer.status_code, answer["ETag"]) == (200, '"1"')
+        assert not LinkCommand.objects.exists()
+        assert links.read("bank").version == 1  # type: ignore[union-attr]
+
     def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_changed(self, api: Client) -> None:
         answer = put(api, configuration(api, terminal_id="ü", time_zone="Mars/Olympus", echo_timeout_s=100))
 

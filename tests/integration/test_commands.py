@@ -15,6 +15,7 @@ from processor.holder import Holder
 from processor.lease import Heard, Keeper
 from processor.link.console import CommandState, Verb
 from processor.link.framing import FRAMINGS
+from processor.link.health import Layer
 from processor.link.network import network_answer
 from processor.link.wishes import Wanted, Wish
 from processor.models import Lease, Link, LinkCommand, LinkEvent, LinkStatus
@@ -177,6 +178,10 @@ class Bank:
         return server, server.sockets[0].getsockname()
 
 
+#: an hour between two looks at each layer of its health
+SELDOM: Any = {f"health_{layer.value}_s": 3600.0 for layer in Layer}
+
+
 class Console:
     """The holder of a link with two hosts, and the hand that asks it."""
 
@@ -191,9 +196,9 @@ class Console:
         config = await aside(links.read, "bank")
         assert config is not None
         servers = [await self.bank.open(number) for number in (1, 2)]
-        there = replace(config, endpoints=tuple(endpoint for _, endpoint in servers))
-        await aside(links.configure, "bank", {}, list(there.endpoints))
-        self.holder = Holder("bank", store, Granted(), lambda: there, 0.0, wish)
+        self.there = replace(config, endpoints=tuple(endpoint for _, endpoint in servers), **SELDOM)
+        await aside(links.configure, "bank", {}, list(self.there.endpoints))
+        self.holder = Holder("bank", store, Granted(), lambda: self.there, 0.0, wish)
         crashes: list[dict[str, Any]] = []
         running = asyncio.create_task(self.holder.run(lambda: None, crashes.append))
         try:
@@ -208,6 +213,13 @@ class Console:
 
     async def up(self) -> None:
         while not (self.holder.config and self.holder.footing.is_up):
+            await asyncio.sleep(0.01)
+
+    async def changed(self, **changes: Any) -> None:
+        """Let it be configured otherwise, and wait until that is in use."""
+        self.there = replace(self.there, version=self.there.version + 1, **changes)
+        self.holder.heard(Heard(self.there.version, Wish(), is_commanded=False))
+        while self.holder.config is not self.there:
             await asyncio.sleep(0.01)
 
     async def told(self, verb: Verb, **parameters: Any) -> LinkCommand:
@@ -242,6 +254,39 @@ class TestHealth:
         assert seen is not None
         assert seen.layers["network"].lowered_by == ("no connection stands",)
         assert seen.health.state in ("CONNECTING", "FAILED")
+
+
+class TestChangedWhileItStands:
+    def test_how_often_it_is_looked_at_is_changed_at_once_and_costs_no_session(self, console: Console) -> None:
+        async def story(at: Console) -> None:
+            await at.up()
+            await at.changed(health_resources_s=0.1)
+            while "resources" not in (await aside(LinkStatus.objects.get)).health:
+                await asyncio.sleep(0.01)
+            assert at.holder.footing.is_up
+            assert (await aside(LinkStatus.objects.get)).version == at.there.version
+
+        console.hold(story)
+        assert console.bank.heard.count("1:sign_on") == 1
+
+    def test_what_a_session_was_begun_with_is_changed_by_another_session(self, console: Console) -> None:
+        async def story(at: Console) -> None:
+            await at.up()
+            await at.changed(window=2)
+            await at.up()
+
+        console.hold(story)
+        assert console.bank.heard.count("1:sign_on") == 2
+
+    def test_it_stays_with_the_host_that_carries(self, console: Console) -> None:
+        async def story(at: Console) -> None:
+            await at.up()
+            await at.told(Verb.FAIL_OVER, endpoint=2)
+            await at.changed(breaker_failures=7)
+            assert (at.holder.footing.turn, at.holder.footing.is_up) == (1, True)
+
+        console.hold(story)
+        assert console.bank.heard.count("2:sign_on") == 1
 
 
 class TestCarryingOut:
