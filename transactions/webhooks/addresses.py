@@ -16,8 +16,9 @@ _FORM: Final = re.compile(r"https?://[!-~]+\Z", re.IGNORECASE)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z._-]{0,251}[0-9A-Za-z])?\.?\Z")
 _USUAL_PORTS: Final = {"https": 443, "http": 80}
 _FIRST_FREE_PORT: Final = 1024
-#: IETF protocol assignments (RFC 6890), of which older Pythons call only a part private
-_ASSIGNED: Final = ipaddress.ip_network("192.0.0.0/24")
+#: IETF protocol assignments (RFC 6890), relays of 6to4 (RFC 7526) and documentation (RFC 9637), of which Pythons call
+#: only a part private
+_ASSIGNED: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -69,7 +70,7 @@ def is_public(address: IpAddress) -> bool:
     ):
         return False
     return address.is_global and not (
-        address in _ASSIGNED
+        any(address in network for network in _ASSIGNED)
         or address.is_private
         or address.is_loopback
         or address.is_link_local
