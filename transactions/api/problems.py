@@ -163,7 +163,7 @@ def problem_of(error: Exception, request: HttpRequest) -> Problem | None:
     """Return what a client is told of an error; None for a bug."""
     if isinstance(error, Unacceptable | accepting.OrderRefused):
         errors = error.errors if isinstance(error, Unacceptable) else [FieldError(*entry) for entry in error.errors]
-        return _problem(request, 422, "invalid", "The request is not a payment", "Nothing was accepted.", errors)
+        return _problem(request, 422, "invalid", "The request does not fit", "Nothing was accepted.", errors)
     if isinstance(error, OperationalError | InterfaceError):
         _log.error("api.database_away", error=type(error).__name__)
         return _unavailable(request)
