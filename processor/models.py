@@ -161,6 +161,8 @@ class LinkEvent(models.Model):
     id = models.BigAutoField(primary_key=True)
     link = models.TextField()
     epoch = models.IntegerField()
+    #: the process that held the link in that epoch; none where it was written before holders were
+    holder = models.TextField(default="", db_default="")
     at = models.DateTimeField()
     state = models.TextField()
     endpoint = models.TextField(default="")

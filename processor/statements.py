@@ -138,8 +138,10 @@ WHERE state = 'open' AND expires_at <= clock_timestamp()
 RETURNING id"""
 
 HISTORY: Final = """
-INSERT INTO processor_linkevent (link, epoch, at, state, endpoint, cause, after_ms)
-SELECT %(link)s::text, %(epoch)s::int, h.at, h.state, h.endpoint, h.cause, h.after_ms
+INSERT INTO processor_linkevent (link, epoch, holder, at, state, endpoint, cause, after_ms)
+SELECT %(link)s::text, %(epoch)s::int,
+    coalesce((SELECT holder FROM processor_lease WHERE link = %(link)s::text AND epoch = %(epoch)s::int), ''),
+    h.at, h.state, h.endpoint, h.cause, h.after_ms
 FROM unnest(%(times)s::timestamptz[], %(states)s::text[], %(endpoints)s::text[], %(causes)s::text[],
     %(after_ms)s::bigint[]) AS h(at, state, endpoint, cause, after_ms)"""
 

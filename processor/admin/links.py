@@ -13,17 +13,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
-from processor import commands, links, ordering, rekeying, versions
+from processor import links, ordering, rekeying, versions
 from processor.admin.forms import CommandForm, ConfigurationForm
+from processor.admin.living import LIVE_PARTS, RECENT, live, number
 from processor.admin.rekeying import Rekeying
-from processor.admin.words import described, facts, sentence, weighed
+from processor.admin.words import described, facts
 from processor.checking import LinkRefused
 from processor.commands import CommandRefused
-from processor.link.console import MEANINGS, WORDS, CommandState, Verb
-from processor.link.health import WEIGHTS, Layer
-from processor.models import Key, Link, LinkCommand, LinkEvent, Message
+from processor.link.console import MEANINGS, WORDS, Verb
+from processor.models import Key, Link, Message
 from processor.ordering import field_name, spoken, value
-from processor.overview import Overview, overview
+from processor.overview import overview
 from processor.phrases import named, say
 from processor.versions import Outdated
 from queueing import queue
@@ -33,15 +33,6 @@ from staff.audit import actor_of
 from staff.models import Request
 from staff.speech import unchanged
 
-_RECENT: Final = 12
-_COLOURS: Final = {
-    CommandState.OPEN: "info",
-    CommandState.RUNNING: "info",
-    CommandState.DONE: "success",
-    CommandState.REFUSED: "warning",
-    CommandState.FAILED: "danger",
-    CommandState.EXPIRED: "warning",
-}
 #: the buttons, in the order in which one needs them
 _GROUPS: Final = (
     (Verb.PAUSE, Verb.RESUME, Verb.DRAIN),
@@ -55,7 +46,7 @@ _GROUPS: Final = (
 class LinkAdmin(Rekeying):
     """The ways to the banks."""
 
-    list_display = ("called", "live", "hosts", "dialect", "framing", "window")
+    list_display = ("called", "now", "hosts", "dialect", "framing", "window")
     list_display_links = ("called",)
 
     @display(description=gettext_lazy("name"), ordering="name")  # type: ignore[arg-type]  # Django takes lazy text
@@ -64,13 +55,13 @@ class LinkAdmin(Rekeying):
         return link.name
 
     @display(description=gettext_lazy("now"), label={"up": "success", "held": "warning", "down": "danger"})  # type: ignore[arg-type]  # Django takes lazy text
-    def live(self, link: Link) -> tuple[str, str]:
+    def now(self, link: Link) -> tuple[str, str]:
         """Up as F4 says it, stopped by staff, or down."""
-        now = links.live(link.name)
-        if now and now.wanted != "open":
-            return "held", named(now.wanted)
-        if now and now.up:
-            return ("up", say("up")) if now.carries else ("down", say("breaker open"))
+        standing = links.live(link.name)
+        if standing and standing.wanted != "open":
+            return "held", named(standing.wanted)
+        if standing and standing.up:
+            return ("up", say("up")) if standing.carries else ("down", say("breaker open"))
         return "down", say("down")
 
     @display(description=gettext_lazy("endpoints"))  # type: ignore[arg-type]  # Django takes lazy text
@@ -102,23 +93,18 @@ class LinkAdmin(Rekeying):
         if seen is None:
             raise Http404
         by = actor_of(request)
-        conversation = Message.objects.filter(link=link.name, payment_id=None).order_by("-id")[:_RECENT]
+        conversation = Message.objects.filter(link=link.name, payment_id=None).order_by("-id")[:RECENT]
         context = {
             **self._context(request, link, _("Link %(name)s") % {"name": link.name}),
-            **_live(link.name),
+            **live(link.name, number(request.GET.get("before", ""))),
             "groups": [[(spoken(verb), verb.value, say(MEANINGS[verb])) for verb in group] for group in _GROUPS],
             "may_tell": by.may(ordering.OPERATE),
             "may_configure": by.may(ordering.CONFIGURE),
             "rekeyed": [(kind.value, kind.label) for kind in Key.Type] if by.may(rekeying.ASK) else [],
             "asked": [_waiting(asked) for asked in ordering.asked_about(link)],
-            "hosts_now": _hosts(seen),
-            "health": weighed(seen.health),
-            "health_state": say(seen.health.state.value),
-            "layers": [(say(layer.value), WEIGHTS[layer], weighed(seen.layers.get(layer.value))) for layer in Layer],
             "refused": seen.refused and {"at": seen.refused.at, "reason": say(seen.refused.reason)},
-            "versions": [(kept, say(kept.who), _changes(kept.changed)) for kept in versions.kept(link.name, _RECENT)],
+            "versions": [(kept, say(kept.who), _changes(kept.changed)) for kept in versions.kept(link.name, RECENT)],
             "facts": facts(link, seen),
-            "history": [(step, named(step.state), named(step.cause)) for step in _history(link.name)],
             "depths": [
                 (EntryState(row.state).label, row.entries) for row in queue.depths(100_000) if row.link == link.name
             ],
@@ -131,9 +117,9 @@ class LinkAdmin(Rekeying):
         """What changes while one looks at a link: how it is, and what its worker answered."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        live = _live(self._found(request, link_id).name)
-        rows = render_to_string("admin/processor/link/commands.html", live, request)
-        return JsonResponse({"sentence": live["sentence"], "is_up": live["is_up"], "rows": rows})
+        now = live(self._found(request, link_id).name)
+        parts = {name: render_to_string(f"admin/processor/link/{name}.html", now, request) for name in LIVE_PARTS}
+        return JsonResponse({"sentence": now["sentence"], "is_up": now["is_up"], "parts": parts})
 
     def tell(self, request: HttpRequest, link_id: int, word: str) -> HttpResponse:
         """Say what will happen and ask why; then ask the worker, or a second person first."""
@@ -155,7 +141,7 @@ class LinkAdmin(Rekeying):
             return redirect("admin:processor_link_change", link.pk)
         context = {
             **self._context(request, link, f"{spoken(verb)}: {link.name}"),
-            **_live(link.name),
+            **live(link.name),
             "form": form,
             "meaning": say(MEANINGS[verb]),
             "needs_second": ordering.needs_second(verb),
@@ -230,58 +216,6 @@ class LinkAdmin(Rekeying):
     def _context(self, request: HttpRequest, link: Link, title: str) -> dict[str, Any]:
         page = reverse("admin:processor_link_change", args=[link.pk])
         return {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "link": link, "page": page}
-
-
-def _history(name: str) -> list[LinkEvent]:
-    return list(LinkEvent.objects.filter(link=name).order_by("-id")[: 2 * _RECENT])
-
-
-def _live(name: str) -> dict[str, Any]:
-    """What changes by itself."""
-    now = links.live(name)
-    return {
-        "sentence": sentence(name),
-        "is_up": bool(now and now.carries),
-        "commands": [_shown(command) for command in commands.latest(name, _RECENT)],
-    }
-
-
-def _shown(command: LinkCommand) -> dict[str, Any]:
-    parameters = {} if command.verb == Verb.CONFIGURE else command.parameters
-    given = {field: value for field, value in parameters.items() if not isinstance(value, dict)}
-    config = links.remembered(command.link)
-    told = []
-    for way, title in (("sent", _("Sent")), ("received", _("Received"))):
-        if config and (said := command.detail.get(way)):
-            message = Message(link=command.link, mti=said["mti"], fields=said["fields"])
-            told.append((f"{title}: {said['mti']} {described(message)[0]}", described(message)[1]))
-    return {
-        "row": command,
-        "words": spoken(Verb(command.verb)),
-        "given": ", ".join(f"{field} {number}" for field, number in given.items()),
-        "state": named(command.state),
-        "answer": say(command.answer),
-        "colour": _COLOURS[CommandState(command.state)],
-        "told": told,
-    }
-
-
-def _hosts(seen: Overview) -> list[tuple[str, str]]:
-    """Each host, and what it is now."""
-    shown = []
-    for one in seen.configuration[versions.ENDPOINTS]:
-        host = f"{one['host']}:{one['port']}"
-        roles = [
-            word
-            for word, holds in (
-                (_("in use"), seen.live.up and host == seen.status.endpoint),
-                (_("preferred"), host == seen.preferred),
-                (_("next if that is lost"), host == seen.next_endpoint),
-            )
-            if holds
-        ]
-        shown.append((host, ", ".join(roles)))
-    return shown
 
 
 def _changes(changed: list[Any]) -> list[tuple[str, str, str]]:

@@ -78,7 +78,7 @@ def facts(link: Link, seen: Overview) -> list[tuple[str, Any]]:
         else _("%(holder)s, epoch %(epoch)s") % {"holder": lease.holder, "epoch": lease.epoch}
     )
     renewed = ago(lease.renewed_at) if lease.renewed_at else _("never")
-    echo = {"every": _seconds(link.echo_interval_s), "patience": _seconds(link.echo_timeout_s)}
+    echo = {"every": seconds(link.echo_interval_s), "patience": seconds(link.echo_timeout_s)}
     where = {"terminal": link.terminal_id, "acceptor": link.card_acceptor_id}
     return [
         (_("Held by"), held),
@@ -91,9 +91,9 @@ def facts(link: Link, seen: Overview) -> list[tuple[str, Any]]:
             _("version %(version)s, in use: %(used)s") % {"version": link.version, "used": status.version},
         ),
         (_("Window"), link.window),
-        (_("Answer within"), _seconds(link.answer_timeout_s)),
+        (_("Answer within"), seconds(link.answer_timeout_s)),
         (_("Echo"), _("every %(every)s, %(patience)s to answer") % echo),
-        (_("Sign-on"), _("%(patience)s to answer") % {"patience": _seconds(link.sign_on_timeout_s)}),
+        (_("Sign-on"), _("%(patience)s to answer") % {"patience": seconds(link.sign_on_timeout_s)}),
         (_("Store and forward"), _("on") if link.store_and_forward else _("off: what cannot be sent now is refused")),
         (_("Breaker"), named(status.breaker)),
         (_("Breaker opens"), _when_it_opens(link)),
@@ -102,7 +102,8 @@ def facts(link: Link, seen: Overview) -> list[tuple[str, Any]]:
     ]
 
 
-def _seconds(length: float) -> str:
+def seconds(length: float) -> str:
+    """Return a length of time as it is configured."""
     return _("%(n)s s") % {"n": f"{length:g}"}
 
 

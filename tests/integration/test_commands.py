@@ -347,6 +347,7 @@ class TestCarryingOut:
             await at.up()
             await at.told(Verb.FAIL_OVER, endpoint=2)
 
+        Lease.objects.update(holder="ferry-1:42")
         console.hold(story)
 
         steps = list(LinkEvent.objects.order_by("id"))
@@ -355,6 +356,7 @@ class TestCarryingOut:
         assert [step.endpoint for step in steps[1:3]] != [step.endpoint for step in steps[5:7]]
         assert steps[4].cause == "signed_off"
         assert all(step.after_ms is not None for step in steps[2:])
+        assert {step.holder for step in steps} == {"ferry-1:42"}
 
     def test_another_host_is_preferred_and_gone_to(self, console: Console) -> None:
         async def story(at: Console) -> None:

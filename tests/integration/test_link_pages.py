@@ -7,9 +7,10 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from processor import links
-from processor.models import Link, LinkCommand, LinkVersion
+from processor.models import Link, LinkCommand, LinkEvent, LinkVersion
 from staff import requests
 from staff.audit import Actor
 from staff.models import Request
@@ -84,9 +85,35 @@ class TestTelling:
 
         told = operator.get(page("link_commands")).json()
 
-        assert "code 00 after 3 ms" in told["rows"]
-        assert "echo-answer" in told["rows"] or "echo answer" in told["rows"]
+        rows = told["parts"]["commands"]
+        assert "code 00 after 3 ms" in rows
+        assert "echo-answer" in rows or "echo answer" in rows
         assert told["is_up"] is True
+
+
+class TestLooking:
+    def test_each_layer_says_how_often_it_is_looked_at_also_while_one_looks(self, operator: Client) -> None:
+        assert "10 s" in operator.get(page("processor_link_change")).content.decode()
+
+        links.configure("bank", {"health_process_s": 7.5})
+
+        assert "7.5 s" in operator.get(page("link_commands")).json()["parts"]["health"]
+
+    def test_older_steps_are_behind_the_newest_and_each_names_its_holder(self, operator: Client) -> None:
+        at = timezone.now()
+        LinkEvent.objects.bulk_create(
+            LinkEvent(link="bank", epoch=1 + number // 20, holder=f"host:{number}", at=at, state="up")
+            for number in range(30)
+        )
+
+        newest = operator.get(page("processor_link_change"))
+        older = operator.get(page("processor_link_change"), {"before": newest.context["older"]})
+
+        assert [step.holder for step, *_ in newest.context["history"]] == [f"host:{n}" for n in range(29, 5, -1)]
+        assert [step.holder for step, *_ in older.context["history"]] == [f"host:{n}" for n in range(5, -1, -1)]
+        assert "host:3" in older.content.decode()
+        assert older.context["older"] is None
+        assert operator.get(page("processor_link_change"), {"before": "x"}).status_code == 200
 
 
 class TestConfiguring:

@@ -7,19 +7,28 @@
   const sentence = document.getElementById("link-sentence");
   const light = document.getElementById("link-light");
   const trouble = document.getElementById("link-trouble");
-  let shown = "";
+  const shown = {};
 
   // What somebody opened stays open.
   const open = () => [...list.querySelectorAll("details[open]")].map((one) => `${one.closest("li").dataset.command} ${one.textContent}`);
 
+  const showCommands = (rows) => {
+    const opened = new Set(shown.commands ? open() : []);
+    list.innerHTML = rows;
+    for (const one of list.querySelectorAll("details")) {
+      one.open = opened.has(`${one.closest("li").dataset.command} ${one.textContent}`);
+    }
+  };
+
   const show = (answer) => {
     if (sentence.textContent !== answer.sentence) sentence.textContent = answer.sentence;
     light.classList.toggle("up", answer.is_up);
-    if (answer.rows === shown) return;
-    const opened = new Set(shown ? open() : []);
-    list.innerHTML = shown = answer.rows;
-    for (const one of list.querySelectorAll("details")) {
-      one.open = opened.has(`${one.closest("li").dataset.command} ${one.textContent}`);
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const name = part.dataset.part;
+      if (answer.parts[name] === shown[name]) continue;
+      if (part === list) showCommands(answer.parts[name]);
+      else part.innerHTML = answer.parts[name];
+      shown[name] = answer.parts[name];
     }
   };
 
