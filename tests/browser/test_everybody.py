@@ -10,6 +10,22 @@ from tests.browser.console import DESKTOP, PHONE, Console, window
 from tests.browser.house import House
 from tests.browser.screens import OPEN, PAGES, addresses, refuse, settle
 
+#: pages with tables that nobody should have to push sideways
+TABLES = (
+    *("desk", "payments", "payment", "link", "settlement", "reconciliation"),
+    *("success", "values", "hours", "responses", "slowest"),
+)
+#: what web.dev calls good is 0.1; nothing of ours moves but by what scroll bars take
+MOST_SHIFT = 0.02
+#: sums, from before the page's first line on, how far what is shown moves without being asked
+WATCH_SHIFTS = """
+window.shifted = [];
+new PerformanceObserver(list => {
+  for (const one of list.getEntries()) if (!one.hadRecentInput)
+    window.shifted.push([one.value, one.sources.map(it => (it.node?.outerHTML ?? "").slice(0, 100))]);
+}).observe({type: "layout-shift", buffered: true});
+"""
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -68,7 +84,7 @@ def test_nobody_stumbles_over_a_file_that_is_refused(
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("name", ["payments", "reconciliation"])
+@pytest.mark.parametrize("name", TABLES)
 def test_no_figure_lies_beside_the_page(sign_in: SignIn, house: House, name: str, size: ViewportSize) -> None:
     console = sign_in("admin", viewport=size)
     console.open(PAGES[name].format(**house.places()))
@@ -78,6 +94,22 @@ def test_no_figure_lies_beside_the_page(sign_in: SignIn, house: House, name: str
 
     assert tables
     assert [it for it in tables if it.evaluate("it => it.scrollWidth > it.clientWidth")] == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_shifts_while_loading(sign_in: SignIn, house: House, size: ViewportSize) -> None:
+    console = sign_in("admin", viewport=size)
+    console.page.context.add_init_script(WATCH_SHIFTS)
+    moved = {}
+
+    for name, path in addresses(house):
+        console.open(path)
+        settle(console)
+        shifts = console.page.evaluate("() => window.shifted")
+        if sum(by for by, _what in shifts) > MOST_SHIFT:
+            moved[name] = shifts
+
+    assert moved == {}
 
 
 def look_at(console: Console, name: str, size: ViewportSize) -> list[str]:

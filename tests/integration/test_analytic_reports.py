@@ -140,7 +140,16 @@ class TestValues:
         page = shown(viewer, "values")
 
         assert "USD 9.00" in page
-        assert [line["currency"] for line in downloaded(viewer, "values")] == ["IDR", "IDR", "IDR", "USD"]
+        bands = [line["currency"] for line in downloaded(viewer, "values") if line["figure"] == "band"]
+        assert bands == ["IDR", "IDR", "IDR", "USD"]
+
+    def test_the_download_has_every_amount_of_the_page(self, week: Hand, viewer: Client) -> None:
+        page = [row[1] for row in rows_of(shown(viewer, "values")) if len(row) == 2]
+
+        lines = [line for line in downloaded(viewer, "values") if line["figure"] != "band"]
+
+        assert [line["figure"] for line in lines] == "lowest p25 p50 p75 p90 p99 highest all".split()
+        assert [f"IDR {line['amount'] or line['approved_amount']}" for line in lines] == page
 
     def test_the_percentiles_are_those_of_the_rule(self, hand: Hand) -> None:
         seed(400)

@@ -38,9 +38,12 @@ class Table:
     note: str = ""
 
     @property
-    def lines(self) -> list[list[tuple[Cell, bool]]]:
-        """The rows, each cell with whether it is a number."""
-        return [[(cell, place >= len(self.words)) for place, cell in enumerate(row)] for row in self.rows]
+    def lines(self) -> list[list[tuple[str, Cell, bool]]]:
+        """The rows, each cell with its heading and whether it is a number."""
+        heads = [*((head, False) for head in self.words), *((head, True) for head in self.numbers)]
+        return [
+            [(head, cell, is_number) for (head, is_number), cell in zip(heads, row, strict=True)] for row in self.rows
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from transactions.reports.period import Asked
 from transactions.reports.shares import OF_AMOUNTS
 
 _MEDIAN: Final = 0.5
+#: what the download calls the amounts between the lowest and the highest: "p50" is the median
+_FIGURES: Final = ("lowest", *(f"p{part * 100:g}" for part in OF_AMOUNTS), "highest")
 
 
 def _value_tables(found: Found, _asked: Asked) -> list[Table]:
@@ -65,10 +67,21 @@ def _distribution(one: Any, in_bands: Sequence[Any]) -> Table:
 
 
 def _value_lines(found: Found, _asked: Asked) -> list[list[Any]]:
-    return [
-        [row.currency, *bands.limits_in(row.band, row.currency), row.payments, plain(row.amount, row.currency)]
-        for row in found.parts[0]
-    ]
+    in_bands, in_all = found.parts
+    lines: list[list[Any]] = []
+    for one in in_all:
+        figures = zip(_FIGURES, [one.lowest, *one.percentiles, one.highest], strict=True)
+        lines += [[one.currency, name, plain(amount, one.currency), "", "", "", ""] for name, amount in figures]
+        lines.append([one.currency, "all", "", "", "", one.payments, plain(one.amount, one.currency)])
+        lines += [
+            [
+                *(row.currency, "band", "", *bands.limits_in(row.band, row.currency)),
+                *(row.payments, plain(row.amount, row.currency)),
+            ]
+            for row in in_bands
+            if row.currency == one.currency
+        ]
+    return lines
 
 
 VALUES: Final = Report(
@@ -81,6 +94,6 @@ VALUES: Final = Report(
     ),
     read=reporting.values,
     tables=_value_tables,
-    head="currency amount_from amount_below approved approved_amount".split(),
+    head="currency figure amount amount_from amount_below approved approved_amount".split(),
     lines=_value_lines,
 )
