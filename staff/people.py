@@ -1,26 +1,41 @@
 """Who has which role, and who chooses a password: one asks, another agrees, and nobody agrees about himself.
 
-A password is known to its owner alone: two people give a one-time code, with which the owner chooses it.
+A password is known to its owner alone. Two people give one half each of a one-time code, with which the owner chooses
+it: neither of them can choose it alone.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import permutations
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from staff import requests
 from staff.audit import Actor, subject_of
 from staff.models import Request
-from staff.requests import Done, Kind, NotDone, NotPossible
+from staff.requests import Done, Kind, NotDone, NotPossible, State
 
 ROLES: Final = "set_roles"
 PASSWORD: Final = "new_password"  # noqa: S105  (what a request is called)
 #: permission to ask for either
 ASK: Final = "auth.change_user"
 _APPROVE: Final = "staff.approve_person"
+_WHOSE: Final = ("maker", "checker")
+_MAKER, _CHECKER = _WHOSE
+
+
+class _Half(PasswordResetTokenGenerator):
+    """One half of a code: of one request and one of its two people, so that no half serves for the other or again."""
+
+    def __init__(self, asked: Request, whose: str) -> None:
+        super().__init__()
+        self.key_salt = f"staff.people.{whose}.{asked.pk}"
 
 
 def kinds() -> Sequence[Kind]:
@@ -40,13 +55,15 @@ def kinds() -> Sequence[Kind]:
             PASSWORD,
             gettext_lazy("One-time code for a new password"),
             gettext_lazy(
-                "A code is shown once, to who agrees: hand it to the person and to nobody else. With it the person "
-                "chooses a password, once, within a day. The password before works until then."
+                "A code in two halves: one is shown once to who agrees, the other once to who asked. Each brings a "
+                "half to the person, and neither can use it alone. With both the person chooses a password, once, "
+                "within a day. The password before works until then."
             ),
             ASK,
             _APPROVE,
             _give_code,
             _facts,
+            tell=_half_of_maker,
             barred=_barred,
         ),
     )
@@ -85,10 +102,19 @@ def asked_about(person: User) -> Sequence[Request]:
     return list(requests.waiting(subject_of(person)))
 
 
-def owner_of(name: str, code: str) -> User | None:
-    """Return whose one-time code this is, locked; None for a wrong, used or old one."""
+def owner_of(name: str, halves: Sequence[str]) -> User | None:
+    """Return whose one-time code this is, its halves in either order, locked; None for a wrong, used or old one."""
     person = User.objects.select_for_update().filter(username=name, is_active=True, is_superuser=False).first()
-    return person if person and default_token_generator.check_token(person, code) else None
+    if person is None:
+        return None
+    about = subject_of(person)
+    given = Request.objects.filter(kind=PASSWORD, subject_kind=about.kind, subject=about.key, state=State.DONE)
+    asked = given.order_by("-id").first()
+    fits = asked and any(
+        all(_Half(asked, whose).check_token(person, half) for whose, half in zip(_WHOSE, order, strict=True))
+        for order in permutations(halves, len(_WHOSE))
+    )
+    return person if fits else None
 
 
 def _ask(kind: str, person: User, by: Actor, reason: str, wanted: dict[str, Any]) -> Request:
@@ -119,8 +145,16 @@ def _give_code(asked: Request) -> Done:
     person = _person(asked)
     if not person.is_active:
         raise NotDone(_("The person may not sign in: make the account active first."))
-    sentence = _("%(person)s chooses a password with this code, from “Forgotten your password” on the sign-in page.")
-    return Done(sentence % {"person": person}, secret=default_token_generator.make_token(person))
+    sentence = _("%(person)s chooses a password with both halves, from “Forgotten your password” on the sign-in page.")
+    return Done(sentence % {"person": person}, secret=_Half(asked, _CHECKER).make_token(person))
+
+
+def _half_of_maker(asked: Request) -> str:
+    lasts = timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+    if asked.decided_at is None or timezone.now() > asked.decided_at + lasts:
+        return ""
+    person = User.objects.filter(pk=asked.subject, is_active=True, is_superuser=False).first()
+    return _Half(asked, _MAKER).make_token(person) if person else ""
 
 
 def _person(asked: Request) -> User:

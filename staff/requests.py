@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
 State = Request.State
+#: among a request's parameters: the one who asked was told
+_TOLD: Final = "told"
 _log = structlog.get_logger(__name__)
 
 
@@ -43,6 +45,10 @@ class NotDone(Exception):
 
 
 def _nobody_barred(_asked: Request, _by: Actor) -> str:
+    return ""
+
+
+def _nothing_to_tell(_asked: Request) -> str:
     return ""
 
 
@@ -77,6 +83,8 @@ class Kind:
     facts: Callable[[Request], Sequence[tuple[str, Any]]]
     #: takes back what was made ready, when it is not going to be done
     drop: Callable[[Request], None] = _nothing_to_drop
+    #: a secret for who asked, once it was done: told once, and kept nowhere; empty where there is none
+    tell: Callable[[Request], str] = _nothing_to_tell
     #: why this person of all cannot decide, as a sentence; empty when they can
     barred: Callable[[Request, Actor], str] = _nobody_barred
 
@@ -164,6 +172,23 @@ def withdraw(request_id: int, maker: Actor, note: str = "") -> Request:
         kind_of(asked).drop(asked)
         _tell(asked, maker, Result.WITHDRAWN, note)
     return asked
+
+
+def may_be_told(asked: Request, by: Actor) -> bool:
+    """Say whether something waits to be told to this person, who asked for what is done now."""
+    waits = asked.state == State.DONE and asked.maker == by.name and _TOLD not in asked.parameters
+    return waits and bool(kind_of(asked).tell(asked))
+
+
+def tell(request_id: int, maker: Actor) -> str:
+    """Return what only the one who asked is told, once; raises NotPossible for anybody else, and for a second time."""
+    with transaction.atomic():
+        asked = Request.objects.select_for_update().get(pk=request_id)
+        if not may_be_told(asked, maker):
+            raise NotPossible(_("It is told once, to who asked for it."))
+        Request.objects.filter(pk=asked.pk).update(parameters={**asked.parameters, _TOLD: True})
+        record("show_code", maker, subject=Subject(asked.subject_kind, asked.subject), detail={"request": asked.pk})
+    return kind_of(asked).tell(asked)
 
 
 def expire() -> None:

@@ -15,7 +15,7 @@ from staff.speech import Phrasebook
 
 #: whatever leaves a record: its code, with a space for what parts its words
 _ACTIONS: Final = (
-    *(_("sign in"), _("sign out"), _("open page"), _("change own password"), _("choose password")),
+    *(_("sign in"), _("sign out"), _("open page"), _("change own password"), _("choose password"), _("show code")),
     *(_("add"), _("change"), _("delete"), _("set role"), _("set roles"), _("new password")),
     *(_("export audit"), _("export payments"), _("export report"), _("export differences")),
     *(_("retry payment"), _("cancel payment"), _("reverse payment"), _("resolve payment"), _("void payment")),

@@ -26,19 +26,21 @@ def _password(label: Any) -> forms.CharField:
     )
 
 
+def _half(label: Any) -> forms.CharField:
+    widget = UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code"})
+    return forms.CharField(label=label, max_length=100, widget=widget)
+
+
 class CodeForm(forms.Form):
-    """Who one is, the code that two people gave, and the password that nobody else knows, twice."""
+    """Who one is, the halves that two people gave, and the password that nobody else knows, twice."""
 
     username = forms.CharField(
         label=gettext_lazy("Username"),
         max_length=150,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "username"}),
     )
-    code = forms.CharField(
-        label=gettext_lazy("One-time code"),
-        max_length=100,
-        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code"}),
-    )
+    code = _half(gettext_lazy("One half of the code"))
+    other = _half(gettext_lazy("The other half of the code"))
     password = _password(gettext_lazy("New password"))
     again = _password(gettext_lazy("New password, again"))
     #: whose code it is
@@ -47,11 +49,13 @@ class CodeForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Find whose code it is, and see that the password is a good one."""
         given: dict[str, Any] = super().clean() or {}
-        if not {"username", "code"} <= given.keys():
+        if not {"username", "code", "other"} <= given.keys():
             return given
-        self.person = people.owner_of(given["username"], given["code"])
+        self.person = people.owner_of(given["username"], (given["code"], given["other"]))
         if self.person is None:
-            raise forms.ValidationError(_("The name or the code is wrong, or the code was used or is a day old."))
+            raise forms.ValidationError(
+                _("The name or a half of the code is wrong, or the code was used or is a day old.")
+            )
         if given.get("password") != given.get("again"):
             self.add_error("again", _("This is not the same password."))
         elif "password" in given:

@@ -157,6 +157,7 @@ class RequestAdmin(ReadOnly):
             "is_open": asked.state == State.OPEN,
             "objection": objection,
             "may_withdraw": asked.state == State.OPEN and asked.maker == viewer.name,
+            "may_be_told": not secret and requests.may_be_told(asked, viewer),
             "form": form,
             "secret": secret,
         }
@@ -173,6 +174,8 @@ def _decided(request: HttpRequest, decision: str, asked: Request, by: Actor, not
         say = messages.success if ended.state == State.DONE else messages.error
         say(request, ended.outcome)
         return ended.secret
+    if decision == "tell":
+        return requests.tell(asked.pk, by)
     if decision == "turn_down":
         requests.turn_down(asked.pk, by, note)
         messages.success(request, _("Turned down. Nothing was changed."))

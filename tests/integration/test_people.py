@@ -68,8 +68,13 @@ def code_in(response: Any) -> str:
     return found.group(1) if found else ""
 
 
-def choose(code: str, name: str = "bob", password: str = GOOD, **other: str) -> Any:
-    given = {"username": name, "code": code, "password": password, "again": password, **other}
+def half_of_maker(client: Client) -> str:
+    where = reverse("admin:staff_request_decide", args=[Request.objects.latest("id").pk])
+    return code_in(client.post(where, {"decision": "tell"}, follow=True))
+
+
+def choose(code: tuple[str, str], name: str = "bob", password: str = GOOD, **other: str) -> Any:
+    given = {"username": name, "code": code[0], "other": code[1], "password": password, "again": password, **other}
     return Client().post(CHOOSE, given, follow=True)
 
 
@@ -131,9 +136,9 @@ class TestRoles:
 
 class TestPasswords:
     @pytest.fixture
-    def code(self, nina: Client, omar: Client, bob: User) -> str:
+    def code(self, nina: Client, omar: Client, bob: User) -> tuple[str, str]:
         ask_code(nina, bob)
-        return code_in(agree(omar))
+        return code_in(agree(omar)), half_of_maker(nina)
 
     def test_the_code_is_shown_once_and_the_owner_chooses(self, nina: Client, omar: Client, bob: User) -> None:
         assert "nina asked for it" in ask_code(nina, bob)
@@ -141,6 +146,9 @@ class TestPasswords:
             response = agree(omar)
         code = code_in(response)
         assert code
+        mine = half_of_maker(nina)
+        assert mine
+        assert half_of_maker(nina) == ""
         assert "no-store" in response["Cache-Control"]
         assert code not in str(logs) + str(response.cookies)
         assert code not in str(list(Record.objects.values()) + list(Request.objects.values()))
@@ -148,37 +156,61 @@ class TestPasswords:
         assert code not in again
         assert opens(bob, "old and known")
 
-        page = choose(code)
+        page = choose((mine, code))
 
         assert "The password is yours now" in page.content.decode()
         assert opens(bob, GOOD)
         assert Record.objects.filter(action="choose_password", result="done").values_list("who", flat=True)[0] == "bob"
 
-    def test_it_works_once(self, code: str, bob: User) -> None:
+    def test_neither_of_the_two_can_use_it_alone(self, nina: Client, omar: Client, bob: User) -> None:
+        ask_code(nina, bob)
+        of_checker = code_in(agree(omar))
+        assert half_of_maker(omar) == ""
+        of_maker = half_of_maker(nina)
+
+        assert "is wrong" in choose((of_checker, of_checker)).content.decode()
+        assert "is wrong" in choose((of_maker, of_maker)).content.decode()
+
+        assert opens(bob, "old and known")
+
+    def test_halves_of_two_requests_do_not_fit(self, nina: Client, omar: Client, bob: User) -> None:
+        ask_code(nina, bob)
+        of_checker = code_in(agree(omar))
+        ask_code(omar, bob)
+        agree(nina)
+        of_maker = half_of_maker(omar)
+
+        assert "is wrong" in choose((of_checker, of_maker)).content.decode()
+
+        assert opens(bob, "old and known")
+
+    def test_it_works_once(self, code: tuple[str, str], bob: User) -> None:
         choose(code)
 
         assert "the code was used" in choose(code, password="another good phrase").content.decode()
 
         assert opens(bob, GOOD)
 
-    def test_it_is_of_one_person(self, code: str, bob: User) -> None:
+    def test_it_is_of_one_person(self, code: tuple[str, str], bob: User) -> None:
         User.objects.create_user("eve", password="hers and known", is_staff=True)
 
         assert "is wrong" in choose(code, name="eve").content.decode()
-        assert "is wrong" in choose("d0-" + 32 * "0").content.decode()
+        assert "is wrong" in choose(("d0-" + 32 * "0", code[1])).content.decode()
         assert "is wrong" in choose(code, name="nobody").content.decode()
 
         assert Record.objects.filter(action="choose_password", result="failed").count() == 3
         assert opens(bob, "old and known")
 
-    def test_it_is_too_old_after_a_day(self, code: str, bob: User, settings: Any) -> None:
+    def test_it_is_too_old_after_a_day(self, code: tuple[str, str], bob: User, settings: Any) -> None:
         settings.PASSWORD_RESET_TIMEOUT = -timedelta(seconds=1).total_seconds()
 
         choose(code)
 
         assert opens(bob, "old and known")
 
-    def test_a_weak_or_mistyped_password_is_refused_and_the_code_is_not_used(self, code: str, bob: User) -> None:
+    def test_a_weak_or_mistyped_password_is_refused_and_the_code_is_not_used(
+        self, code: tuple[str, str], bob: User
+    ) -> None:
         assert "too short" in choose(code, password="kettle").content.decode()
         assert "not the same password" in choose(code, again="seven red kettles").content.decode()
         assert opens(bob, "old and known")
@@ -208,7 +240,7 @@ def test_a_password_that_is_chosen_while_somebody_changes_the_name_is_not_lost(
     nina: Client, omar: Client, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_code(nina, bob)
-    code = code_in(agree(omar))
+    code = (code_in(agree(omar)), half_of_maker(nina))
     keep = UserAdmin.save_form
 
     def choose_apart() -> None:
