@@ -140,6 +140,16 @@ def test_a_refused_reversal_is_held_for_a_person() -> None:
     assert after(state, c.Retry("the bank agreed")).status is Status.REVERSING
 
 
+def test_what_was_held_and_then_reversed_asks_for_no_person_any_more() -> None:
+    held = after(payment(*REVERSING), decided(2, Verdict.REFUSED, "57"))
+    state = after(held, c.Retry("the bank agreed"))
+    assert (state.status, state.reason) == (Status.REVERSING, ReasonCode.REVERSAL_RETRIED)
+
+    state = after(evolve(state, reversal_dispatched(repeat=1)), decided(2, Verdict.APPROVED))
+
+    assert (state.status, state.reason) == (Status.REVERSED, ReasonCode.REVERSAL_RETRIED)
+
+
 @given(repeats=st.integers(0, 500))
 def test_nothing_ever_drops_a_reversal(repeats: int) -> None:
     state = payment(dispatched(), reversal_required(), reversal_dispatched(repeat=repeats))

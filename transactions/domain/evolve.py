@@ -176,7 +176,11 @@ def _answer_noted(event: e.AnswerNoted, state: PaymentState) -> _Changes:
 
 @_changes.register
 def _retry_requested(event: e.RetryRequested, state: PaymentState) -> _Changes:
-    return {}
+    """A reason for being on hold asks for a person: it does not outlast the hold, least of all the payment's end."""
+    if state.status is not Status.ON_HOLD:
+        return {}
+    is_undone = state.current is not None and state.current.undoing is Undoing.OPEN
+    return {"reason": ReasonCode.REVERSAL_RETRIED if is_undone else None}
 
 
 @_changes.register(e.Cancelled)

@@ -87,6 +87,7 @@ class ReasonCode(StrEnum):
     LATE_APPROVAL = "late_approval"
     REVERSAL_DECLINED = "reversal_declined"
     REVERSAL_REFUSED = "reversal_refused"
+    REVERSAL_RETRIED = "reversal_retried"
     APPROVED_THEN_NOT_FOUND = "approved_then_not_found"
     CANNOT_BE_ENCODED = "cannot_be_encoded"
     CANNOT_BE_SETTLED = "cannot_be_settled"
@@ -125,6 +126,7 @@ REASONS: Mapping[ReasonCode, str] = {
     ReasonCode.LATE_APPROVAL: _("The bank approved after the payment was settled otherwise; a reversal undoes that."),
     ReasonCode.REVERSAL_DECLINED: _("The bank has not accepted the reversal yet; it is repeated until it does."),
     ReasonCode.REVERSAL_REFUSED: _("The bank refuses the reversal. A person must settle this with the bank."),
+    ReasonCode.REVERSAL_RETRIED: _("The reversal was on hold, and staff had it sent again."),
     ReasonCode.APPROVED_THEN_NOT_FOUND: _(
         "The bank approved, and says that it has nothing to reverse. A person must settle this with the bank."
     ),
