@@ -1,5 +1,6 @@
 """The audit, to search and to download; quick with millions of rows, for nothing is counted and all is by index."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -106,7 +107,8 @@ def _rows(found: "QuerySet[Record]") -> Iterator[tuple[Any, ...]]:
         page = found.filter(Q(at__lt=last[0]) | Q(at=last[0], id__lt=last[1])) if last else found
         chunk = list(page.order_by("-at", "-id")[:_AT_ONCE])
         for row in chunk:
-            yield tuple(getattr(row, column) for column in _COLUMNS)
+            told = (getattr(row, column) for column in _COLUMNS[:-1])
+            yield (*told, json.dumps(row.detail, ensure_ascii=False, sort_keys=True))
         if len(chunk) < _AT_ONCE:
             return
         last = (chunk[-1].at, chunk[-1].id)

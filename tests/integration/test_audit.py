@@ -1,5 +1,7 @@
 """The audit: who did what, when, from where; only ever added to, found quickly, taken away as a file."""
 
+import csv
+
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import DatabaseError, connection, transaction
@@ -165,7 +167,7 @@ class TestFinding:
 
 class TestTakingAway:
     def test_what_the_list_is_narrowed_to_is_what_is_sent_and_that_is_told_too(self, client: Client) -> None:
-        record("retry", ALICE, why="=1+1")
+        record("retry", ALICE, why="=1+1", detail={"before": {"window": 64}, "name": "Café"})
         record("cancel", Actor("bob"))
 
         response = client.get(EXPORT, {"q": "alice"})
@@ -173,6 +175,7 @@ class TestTakingAway:
 
         assert len(lines) == 2
         assert "'=1+1" in lines[1]
+        assert next(csv.reader([lines[1]]))[-1] == '{"before": {"window": 64}, "name": "Café"}'
         assert told()[-1] == ("root", "export_audit", "done")
 
     def test_all_of_many_pages_is_sent_once(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

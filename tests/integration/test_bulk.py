@@ -1,5 +1,6 @@
 """Many payments at once: a job whose items are each done once, whoever closes a tab or kills a worker."""
 
+import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -299,6 +300,14 @@ class TestThePages:
         response = opal.get(reverse("admin:transactions_job_export", args=[job.pk]))
 
         assert b"".join(response.streaming_content).count(b"cancelled") == 12  # type: ignore[attr-defined]
+
+    def test_a_downloaded_amount_is_in_its_currencys_unit(self, opal: Client, hand: Hand) -> None:
+        hand.accept(4_321_000)
+
+        response = opal.get(reverse("admin:payments_export"))
+        head, line = csv.reader(b"".join(response.streaming_content).decode().splitlines())  # type: ignore[attr-defined]
+
+        assert dict(zip(head, line, strict=True))["amount"] == "43210.00"
 
     def test_a_list_is_downloaded_masked_and_that_is_recorded(self, opal: Client, payments: list[Payment]) -> None:
         response = opal.get(reverse("admin:payments_export"))

@@ -25,6 +25,7 @@ from transactions.actions import Action
 from transactions.admin import words
 from transactions.admin.acting import Acting
 from transactions.admin.objections import say
+from transactions.admin.reports import plain
 from transactions.bulk import BULK, MOST
 from transactions.job_models import Job, JobItem
 from transactions.models import Merchant, Payment
@@ -167,7 +168,8 @@ def _lines(payments: Sequence[Payment]) -> Iterator[list[Any]]:
     merchants = dict(Merchant.objects.values_list("id", "name"))
     for payment in payments:
         row = {column: getattr(payment, column) for column in _COLUMNS}
-        yield [merchants.get(value) if column == "merchant_id" else value for column, value in row.items()]
+        row |= {"merchant_id": merchants.get(payment.merchant_id), "amount": plain(payment.amount, payment.currency)}
+        yield list(row.values())
 
 
 def _sums(payments: Sequence[Payment]) -> str:
