@@ -7,6 +7,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -513,3 +514,24 @@ def test_figures_say_how_endpoints_and_deliveries_stand(hand: Hand, receiver: Re
     WebhookEndpoint.objects.update(disabled_at=endpoint.created_at, disabled_reason="gone")
     figures = deliveries.figures(100)
     assert (figures.enabled, figures.failing, figures.disabled, figures.pending) == (0, 0, 1, 0)
+
+
+def test_what_waits_for_its_time_costs_a_claim_nothing(hand: Hand, receiver: Receiver) -> None:
+    """An endpoint that is down has all that it was not told waiting, and whoever claims for others passes by it."""
+    endpoint, _ = told(hand.merchant, receiver)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO transactions_webhookdelivery (message_id, endpoint_id, state, next_at, tries, created_at)
+            SELECT %s, %s, 'pending', now() + n * interval '1 minute', 1, now() FROM generate_series(10, 20000) AS n""",
+            [uuid4(), endpoint.id],
+        )
+        cursor.execute("ANALYZE transactions_webhookdelivery")
+
+    assert _blocks_read(deliveries._CLAIM, {"limit": 128}) < 50
+    assert _blocks_read(f"SELECT {deliveries.IS_DUE}", {}) < 50
+
+
+def _blocks_read(statement: str, parameters: dict[str, Any]) -> int:
+    (told_of,) = rows(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+    plan = told_of[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

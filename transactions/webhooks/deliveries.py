@@ -29,16 +29,21 @@ _GONE: Final = 410
 _LISTENS: Final = """e.disabled_at IS NULL AND e.deleted_at IS NULL
     AND (e.quiet_until IS NULL OR e.quiet_until <= clock_timestamp())"""
 
+#: Asked once a statement, or no index could be entered by it: an endpoint that is down has hundreds of thousands that
+#: wait for their time, and each claim would read them all.
+_NOW: Final = "(SELECT clock_timestamp())"
+
 #: By endpoint, a few of each, first ones first: claimed rows are sorted by how many their endpoint has before them.
 _CLAIM: Final = f"""
 WITH due AS MATERIALIZED (
     SELECT d.id FROM transactions_webhookendpoint e CROSS JOIN LATERAL (
         SELECT w.id, w.next_at FROM transactions_webhookdelivery w
-        WHERE w.endpoint_id = e.id AND w.state IN ('pending', 'sending') AND w.next_at <= clock_timestamp()
+        WHERE w.endpoint_id = e.id AND w.state IN ('pending', 'sending') AND w.next_at <= {_NOW}
         ORDER BY w.next_at
         LIMIT greatest(0, CASE WHEN e.failing_since IS NULL THEN {_EACH} ELSE {_EACH_FAILING} END - (
             SELECT count(*) FROM transactions_webhookdelivery s
-            WHERE s.endpoint_id = e.id AND s.state = 'sending' AND s.next_at > clock_timestamp()))
+            WHERE s.endpoint_id = e.id AND s.state = 'sending'
+                AND s.next_at > {_NOW} AND s.next_at <= {_NOW} + make_interval(secs => {_LEASE_S})))
         FOR UPDATE SKIP LOCKED
     ) AS d
     WHERE {_LISTENS}
@@ -107,9 +112,12 @@ WHERE id IN (
     ) AS d
     WHERE e.disabled_at IS NOT NULL OR e.deleted_at IS NOT NULL LIMIT %(limit)s)"""
 
+#: By the first of each endpoint: whether one is due, not how many are not.
 IS_DUE: Final = f"""EXISTS (
-    SELECT 1 FROM transactions_webhookendpoint e JOIN transactions_webhookdelivery d ON d.endpoint_id = e.id
-    WHERE {_LISTENS} AND d.state IN ('pending', 'sending') AND d.next_at <= clock_timestamp())"""
+    SELECT 1 FROM transactions_webhookendpoint e WHERE {_LISTENS} AND (
+        SELECT d.next_at FROM transactions_webhookdelivery d
+        WHERE d.endpoint_id = e.id AND d.state IN ('pending', 'sending') ORDER BY d.next_at LIMIT 1
+    ) <= clock_timestamp())"""
 
 #: Disabled counts what failed or is gone, not what somebody wanted so.
 _FIGURES: Final = """
