@@ -40,15 +40,17 @@ def h1_every_end_is_a_message(telling: Telling) -> Iterator[str]:
 
 
 def h1_delivered_or_seen_to_be_given_up(telling: Telling) -> Iterator[str]:
-    """Every message has its delivery; what is delivered was taken by the receiver."""
-    states = {delivery.message_id: delivery.state for delivery in telling.deliveries}
+    """Every message has its deliveries; each that is delivered was taken by the receiver once."""
+    states = defaultdict(list)
+    for delivery in telling.deliveries:
+        states[delivery.message_id].append(delivery.state)
     for message in telling.messages:
-        state = states.get(message.id, "not there")
-        if state not in ("delivered", "exhausted"):
-            yield f"the delivery of {message.id} is {state}"
-        heard = telling.heard.get(webhook_id(message.id))
-        if state == "delivered" and not (heard and heard.taken):
-            yield f"{message.id} is delivered and the receiver took none of {heard.times if heard else 0}"
+        for state in states[message.id] or ["not there"]:
+            if state not in ("delivered", "exhausted"):
+                yield f"a delivery of {message.id} is {state}"
+        heard, delivered = telling.heard.get(webhook_id(message.id), Heard()), states[message.id].count("delivered")
+        if heard.taken < delivered:
+            yield f"{message.id} is delivered {delivered} times, and the receiver took {heard.taken} of {heard.times}"
 
 
 def h1_nothing_is_told_that_was_not_committed(telling: Telling) -> Iterator[str]:

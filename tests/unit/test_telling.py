@@ -46,6 +46,14 @@ def test_what_is_still_owed_or_was_taken_by_nobody_is_named() -> None:
     assert judged(heard={ID: heard(taken=0)}) == ["h1_delivered_or_seen_to_be_given_up"]
 
 
+def test_each_delivery_of_one_message_is_told_of() -> None:
+    first, replayed = (SimpleNamespace(message_id=MESSAGE, state=state) for state in ("delivered", "pending"))
+
+    assert judged(deliveries=[replayed, first]) == ["h1_delivered_or_seen_to_be_given_up"]
+    assert judged(deliveries=[first, first]) == ["h1_delivered_or_seen_to_be_given_up"]
+    assert judged(deliveries=[first, first], heard={ID: heard(taken=2)}) == []
+
+
 def test_what_is_given_up_may_have_been_heard_by_nobody() -> None:
     assert judged(deliveries=[SimpleNamespace(message_id=MESSAGE, state="exhausted")], heard={}) == []
 
