@@ -1,7 +1,7 @@
 """Random faults under load: `python -m tests.faults.chaos --minutes M --faults N --seed S`.
 
-Real processes are killed and the wire, the host, the database and the broker hurt, at random, while clients pay. Then
-everything is healed, the queue must drain in time, and every check is made. Exits 1 on any violation.
+Real processes are killed and the wire, the host, the database and the broker hurt, at random, while clients pay and
+staff work. Then everything is healed, the queue must drain in time, and every check is made. Exits 1 on any violation.
 """
 
 import argparse
@@ -34,11 +34,14 @@ from tests.faults.load import Clients
 from tests.faults.rabbit import NoRabbit, virtual_host
 from tests.faults.services import Services, services
 from tests.faults.stack import ProxiedFerry
+from tests.faults.staff import Staff
 from tests.stack import wait_until
 
 _OURS: Final = ("web", "worker-1", "worker-2", "link-1", "link-2", "beat")
 _AT_ONCE: Final = 2
 _DRAIN_WITHIN_S: Final = 180.0
+#: so that some requests of staff expire
+_REQUESTS_LAST_S: Final = 15.0
 #: violations of a kind that are printed
 _SHOWN: Final = 20
 _AWAY: Final = (httpx.HTTPError, psycopg.Error, redis.RedisError, AMQPError, NoRabbit, OSError)
@@ -73,6 +76,7 @@ class Chaos:
 
     def __post_init__(self) -> None:
         self._listener = Listener(self.ferry)
+        self._staff = Staff(self.ferry, self.seed)
         self._keeper = threading.Thread(target=self._keep_running, daemon=True)
 
     def run(self, minutes: float, faults: int, rate: float) -> list[str]:
@@ -81,10 +85,11 @@ class Chaos:
         self._keeper.start()
         clients = Clients(self.ferry, self.seed, rate)
         clients.start()
+        self._staff.start()
         self._hurt(minutes * 60, faults)
         self._heal()
         found = self._come_to_rest(clients)
-        found += self.ferry.violations() + clients.check() + self._listener.violations()
+        found += self.ferry.violations() + clients.check() + self._listener.violations() + self._staff.violations()
         self.forged, unnoticed = forge_and_restore(self.ferry)
         found += unnoticed
         print(
@@ -96,10 +101,12 @@ class Chaos:
         """What hangs is a violation (L1), and keeps nothing else from being checked."""
         try:
             self.ferry.wait_until_up(60)
+            self._staff.stop(120)
             self._wait_until_payments_flow()
             clients.stop(60)
             time.sleep(LATEST_ANSWER_S)
             self.ferry.wait_until_ended(_DRAIN_WITHIN_S)
+            self._staff.wait_until_done(_DRAIN_WITHIN_S)
             self._listener.wait_until_told()
         except (AssertionError, *_AWAY) as error:
             return [f"L1: {error!r}"]
@@ -186,6 +193,7 @@ class Chaos:
             for name in FAULTS
             if (times := by_name.get(name))
         ]
+        lines += ["", self._staff.table(), ""]
         lines.append(f"one event altered by hand, and put back; verify: {self.forged}")
         return "\n".join(lines)
 
@@ -207,7 +215,7 @@ def main() -> int:
         with services(folder / "services") as running, _broker(options.broker, running) as broker:
             ferry = ProxiedFerry(folder / "state", running.place.database_url, broker.url)
             ferry.settings |= {"BACKLOG_LIMIT": "100000", "RECOVERY_SECONDS": "2", "LOG_LEVEL": "INFO"}
-            ferry.settings["WEBHOOK_PRIVATE_ADDRESSES"] = "1"
+            ferry.settings |= {"WEBHOOK_PRIVATE_ADDRESSES": "1", "REQUEST_HOURS": str(_REQUESTS_LAST_S / 3600)}
             chaos = Chaos(ferry, running, broker, options.seed)
             try:
                 return _report(chaos, options)

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class ProxiedFerry(Ferry):
     proxy_host: str = "127.0.0.1"
     proxy_port: int = 0
     proxy_control_port: int = 0
+    #: role -> user and password
+    logins: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Not super(): a slotted dataclass is another class than the one that zero-argument super() knows.
@@ -36,6 +38,7 @@ class ProxiedFerry(Ferry):
         self.manage("migrate", "--verbosity", "0")
         demo = json.loads(self.manage("demo", "--simulator", f"{self.proxy_host}:{self.proxy_port}"))
         self.api_key = demo["api_key"]
+        self.logins = {**demo["staff"], "admin": {"user": demo["admin_user"], "password": demo["admin_password"]}}
 
     def start(self, *names: str) -> None:
         """Start processes; `proxy` is one of them."""
