@@ -45,6 +45,7 @@ class Record(models.Model):
         indexes = [
             models.Index(F("at").desc(), F("id").desc(), name="record_at"),
             models.Index(F("who"), F("at").desc(), F("id").desc(), name="record_who"),
+            models.Index(F("address"), F("at").desc(), F("id").desc(), name="record_address"),
             models.Index(F("action"), F("at").desc(), F("id").desc(), name="record_action"),
             models.Index(F("subject"), F("at").desc(), F("id").desc(), name="record_subject"),
             models.Index(F("result"), F("at").desc(), F("id").desc(), name="record_result"),

@@ -45,7 +45,9 @@ class RecordAdmin(ReadOnly):
     list_filter_submit = True
     list_fullwidth = True
     search_fields = ("who",)
-    search_help_text = _("A name, an action such as sign in, or the id of what it was done to; each in full")
+    search_help_text = _(
+        "A name, an address, an action such as sign in, or the id of what it was done to; each in full"
+    )
     ordering = ("-at", "-id")
     list_before_template: Any = "admin/staff/record/download.html"
     fields = ("at", "who", "address", "agent", "what", "about", "outcome", "why", "detail")
@@ -69,11 +71,11 @@ class RecordAdmin(ReadOnly):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Record]", search_term: str
     ) -> tuple["QuerySet[Record]", bool]:
-        """A term is a name, an action or a subject, whichever there is: one index is asked, not three at once."""
+        """A term is a name, an action, an address or a subject, whichever there is; one index is asked."""
         term = search_term.strip()
         if not term:
             return queryset, False
-        for column, sought in (("who", term), ("action", code_of(term))):
+        for column, sought in (("who", term), ("action", code_of(term)), ("address", term)):
             if Record.objects.filter(**{column: sought}).exists():
                 return queryset.filter(**{column: sought}), False
         return queryset.filter(subject=term), False

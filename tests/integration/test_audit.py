@@ -148,6 +148,14 @@ class TestFinding:
         assert found in page
         assert ({"order-1", "order-2"} - {found}).pop() not in page
 
+    def test_by_the_address_that_it_came_from(self, client: Client) -> None:
+        record("cancel", Actor("eve", "192.0.2.7"), subject=Subject("transactions.payment", "order-3"))
+
+        page = client.get(LIST, {"q": "192.0.2.7"}).content.decode()
+
+        assert "order-3" in page
+        assert "order-1" not in page
+
     def test_by_result_and_by_date(self, client: Client) -> None:
         assert "order-2" in client.get(LIST, {"result__exact": "refused"}).content.decode()
         assert "order-2" not in client.get(LIST, {"result__exact": "expired"}).content.decode()
