@@ -217,7 +217,7 @@ def entries_of(payment_id: uuid.UUID) -> Sequence[Any]:
 
 def expired(limit: int) -> Sequence[Any]:
     """Lock and return entries whose time is over and that were not taken (M13)."""
-    condition = "e.expires_at <= clock_timestamp() AND e.state IN ('waiting', 'blocked', 'ready', 'dispatched')"
+    condition = f"e.expires_at <= {sql.NOW} AND e.state IN ('waiting', 'blocked', 'ready', 'dispatched')"
     return rows(sql.LOCK.format(condition=condition, skip="SKIP LOCKED"), {"limit": limit})
 
 

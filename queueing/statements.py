@@ -180,16 +180,20 @@ SET state = CASE WHEN l.delay IS NULL THEN 'ready' ELSE 'waiting' END,
     frame = NULL, match_key = NULL, taken_at = NULL, suspicions = 0
 FROM later l WHERE e.id = ANY(%(ids)s::bigint[]) AND e.id = l.id RETURNING e.id"""
 
+#: Asked once a statement, or no index could be entered by it: each look would read all that wait for their time.
+NOW: Final = "(SELECT clock_timestamp())"
+
 #: What is due later than anything ever waits was told so before this clock was set back: it is due now.
-WAKE: Final = """
+WAKE: Final = f"""
 WITH due AS MATERIALIZED (
-    SELECT id FROM queueing_queueentry
-    WHERE state = 'waiting' AND (not_before <= clock_timestamp()
-        OR not_before > clock_timestamp() + %(longest)s::interval)
+    SELECT id FROM queueing_queueentry WHERE state = 'waiting' AND not_before <= {NOW}
+    ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), misdated AS MATERIALIZED (
+    SELECT id FROM queueing_queueentry WHERE state = 'waiting' AND not_before > {NOW} + %(longest)s::interval
     ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE queueing_queueentry e SET state = 'ready', not_before = NULL
-WHERE e.id = ANY(ARRAY(SELECT id FROM due)) RETURNING e.link"""
+WHERE e.id = ANY(ARRAY(SELECT id FROM due UNION ALL SELECT id FROM misdated)) RETURNING e.link"""
 
 HOLD: Final = """
 WITH held AS MATERIALIZED (

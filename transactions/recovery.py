@@ -4,12 +4,13 @@ Run by beat every few seconds and on start; twice at once does no harm. It never
 link's holder does.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from processor import commands as link_commands
 from processor import revealing
@@ -41,14 +42,40 @@ _log = structlog.get_logger(__name__)
 
 
 def recover() -> None:
-    """Wake what is due, end what has expired, ring for what lies about."""
-    queue.wake()
-    while expire_batch() == settings.BATCH:
-        pass
-    find_missing()
-    link_commands.expire()
-    link_commands.prune_history()
-    revealing.forget()
+    """Wake what is due, end what has expired, ring for what lies about; raises in the end what a step failed at."""
+    in_turn(
+        queue.wake,
+        _expire,
+        find_missing,
+        link_commands.expire,
+        link_commands.prune_history,
+        revealing.forget,
+        _ring_for_unfinished,
+        _disable_failing,
+        give_up,
+        forgetting.forget,
+    )
+    RECOVERY_RUNS.inc()
+
+
+def in_turn(*steps: Callable[[], Any]) -> None:
+    """Take every step, whatever another fails at; raises an ExceptionGroup in the end.
+
+    Where the database is away no step can be taken, and that is raised at once.
+    """
+    failed = []
+    for step in steps:
+        try:
+            step()
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001  (raised in the end)
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("recovery could not take every step", failed)
+
+
+def _ring_for_unfinished() -> None:
     found = rows(_UNFINISHED)[0]
     if found.ready or found.dispatched:
         _ring(FORWARD, "ready")
@@ -58,11 +85,16 @@ def recover() -> None:
         _ring(SETTLE, "unsettled")
     if found.undelivered:
         _ring(WEBHOOKS, "undelivered")
+
+
+def _disable_failing() -> None:
     for endpoint in disable_failing():
         _log.error("webhooks.endpoint_disabled", endpoint=str(endpoint.id))
-    give_up()
-    forgetting.forget()
-    RECOVERY_RUNS.inc()
+
+
+def _expire() -> None:
+    while expire_batch() == settings.BATCH:
+        pass
 
 
 @giving_way

@@ -29,10 +29,7 @@ def work_on_jobs() -> None:
 @shared_task(ignore_result=True)
 def recover() -> None:
     """Find what was dropped, and end what no second person agreed to in time."""
-    recovery.recover()
-    requests.expire()
-    bulk.resume()
-    reconciliation.resume()
+    recovery.in_turn(recovery.recover, requests.expire, bulk.resume, reconciliation.resume)
 
 
 @shared_task(ignore_result=True)

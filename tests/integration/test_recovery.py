@@ -1,10 +1,12 @@
 """Recovery: what was dropped is found; it never declares silence."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from processor.models import InboundFrame
@@ -74,6 +76,35 @@ def test_what_was_taken_is_left_to_the_holder(hand: Hand, rings: Rings) -> None:
     assert recovered(rings) == set()
     assert status_of(payment) == "in_flight"
     assert not InboundFrame.objects.exists()
+
+
+def test_what_one_step_fails_at_stops_no_other_and_is_raised(
+    hand: Hand, rings: Rings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand.accept()
+    rings.clear()
+
+    def fail() -> None:
+        raise ValueError
+
+    monkeypatch.setattr(recovery, "find_missing", fail)
+    with pytest.raises(ExceptionGroup) as raised:
+        recovery.recover()
+
+    assert [type(error) for error in raised.value.exceptions] == [ValueError]
+    assert {queue for queue, _ in rings} == {"forward"}
+
+
+def test_without_a_database_no_step_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def away() -> None:
+        raise OperationalError
+
+    with pytest.raises(OperationalError):
+        recovery.in_turn(away, partial(taken.append, "next"))
+
+    assert taken == []
 
 
 class TestExpiry:
