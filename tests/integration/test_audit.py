@@ -1,13 +1,16 @@
 """The audit: who did what, when, from where; only ever added to, found quickly, taken away as a file."""
 
 import csv
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from staff.audit import FERRYMAN, Actor, Result, Subject, record
 from staff.models import Record
@@ -40,6 +43,11 @@ class TestComingAndGoing:
 
         assert told() == [("root", "sign_in", "done"), ("root", "sign_out", "done")]
         assert set(Record.objects.values_list("address", flat=True)) == {"192.0.2.7"}
+
+    def test_a_session_lasts_a_shift_and_no_longer_than_the_browser(self, client: Client) -> None:
+        assert not client.cookies["sessionid"]["max-age"]
+        left = Session.objects.get().expire_date - timezone.now()
+        assert timedelta(hours=11) < left <= timedelta(hours=12)
 
     def test_failures_are_and_so_is_that_the_door_was_locked(self, database: None) -> None:
         stranger = Client(headers={"X-Forwarded-For": "203.0.113.9"})
