@@ -20,7 +20,7 @@ _ACTIONS: Final = (
     *(_("export audit"), _("export payments"), _("export report"), _("export differences")),
     *(_("retry payment"), _("cancel payment"), _("reverse payment"), _("resolve payment"), _("void payment")),
     *(_("capture payment"), _("refund payment")),
-    *(_("retry payments"), _("cancel payments"), _("reverse payments")),
+    *(_("retry payments"), _("cancel payments"), _("reverse payments"), _("resolve payments"), _("void payments")),
     *(_("upload host file"), _("compare host file"), _("work through difference"), _("reveal message")),
     *(_("replay webhooks"), _("resend webhook"), _("enable webhook endpoint"), _("disable webhook endpoint")),
     *(_("make api key"), _("change api key"), _("replace api key"), _("revoke api key")),

@@ -21,6 +21,7 @@ from staff.models import Request
 from staff.requests import Kind, NotDone
 from transactions import asking, following, services
 from transactions.accepting import BacklogFull, LinkUnavailable
+from transactions.domain.children import NOTHING
 from transactions.domain.errors import NotAllowed
 from transactions.domain.money import Money
 from transactions.domain.values import Operation, ReasonCode, Status
@@ -207,7 +208,7 @@ def objection(action: Action, payment: Payment, parameters: Parameters | None = 
 
 
 def objections(action: Action, payments: Sequence[Payment]) -> dict[UUID, str]:
-    """Return the objection of each of many payments, in two statements."""
+    """Return the objection of each of many payments, in three statements."""
     ids = [payment.id for payment in payments]
     attempts: dict[UUID, list[Attempt]] = {}
     for attempt in Attempt.objects.filter(payment_id__in=ids).order_by("number"):
@@ -215,10 +216,13 @@ def objections(action: Action, payments: Sequence[Payment]) -> dict[UUID, str]:
     entries: dict[UUID, list[QueueEntry]] = {}
     for entry in QueueEntry.objects.filter(payment_id__in=ids).order_by("id"):
         entries.setdefault(entry.payment_id, []).append(entry)
+    held = following.reserved_by(ids) if action.follows_as else {}
     return {
         payment.id: asking.objection(
             asking.Standing(
-                state_of(payment, tuple(map(attempt_of, attempts.get(payment.id, ())))), entries.get(payment.id, ())
+                state_of(payment, tuple(map(attempt_of, attempts.get(payment.id, ())))),
+                entries.get(payment.id, ()),
+                held.get(payment.id, NOTHING),
             ),
             action.wish({}),
         )
@@ -266,14 +270,19 @@ def _kind(action: Action) -> Kind:
             raise NotDone(str(error)) from None
         except (LinkUnavailable, BacklogFull):
             raise NotDone(_("The link cannot take it now. Ask again when it is up.")) from None
-        if made is None:
-            return str(action.done)
-        return _("%(done)s It is the payment %(made)s.") % {"done": action.done, "made": made}
+        return done(action, made)
 
     def facts(asked: Request) -> list[tuple[str, Any]]:
         return _facts(asked, action)
 
     return Kind(action.code, action.title, action.meaning, action.permission, APPROVE, carry_out, facts)
+
+
+def done(action: Action, made: UUID | None) -> str:
+    """Say what was done, and which payment it is where it made one."""
+    if made is None:
+        return str(action.done)
+    return _("%(done)s It is the payment %(made)s.") % {"done": action.done, "made": made}
 
 
 def _facts(asked: Request, action: Action) -> list[tuple[str, Any]]:

@@ -25,16 +25,22 @@ from staff.audit import Actor, Result, Subject, record
 from staff.masking import mask_text
 from staff.models import Request
 from staff.requests import Kind
-from transactions.actions import ACTIONS, APPROVE, Action, subject_of
+from transactions import actions
+from transactions.accepting import BacklogFull, LinkUnavailable
+from transactions.actions import ACTIONS, APPROVE, Action, Parameters, subject_of
 from transactions.domain.errors import NotAllowed, UnknownPayment
 from transactions.domain.money import Money
 from transactions.job_models import Job, JobItem
 from transactions.models import Payment
 
 MOST: Final = 1000
-#: what can be done to many at once; a resolution needs its own evidence
-BULK: Final = {name: ACTIONS[name] for name in ("retry", "cancel", "reverse")}
-REVERSE: Final = "reverse_payments"
+#: what can be done to many at once: what needs no amount of its own
+BULK: Final = {name: ACTIONS[name] for name in ("retry", "cancel", "reverse", "resolve", "void")}
+_TITLES: Final = {
+    "reverse": gettext_lazy("Reverse payments"),
+    "resolve": gettext_lazy("Resolve payments on evidence"),
+    "void": gettext_lazy("Void payments"),
+}
 _KIND: Final = "transactions.job"
 #: so many items a task works on before it makes room for others
 _AT_ONCE: Final = 200
@@ -45,7 +51,14 @@ class TooMany(Exception):
     """A job has at least one payment and at most a thousand; nothing was begun."""
 
 
-def begin(action: Action, payment_ids: Sequence[UUID], by: Actor, reason: str, form: UUID | None = None) -> Job:
+def begin(
+    action: Action,
+    payment_ids: Sequence[UUID],
+    by: Actor,
+    reason: str,
+    form: UUID | None = None,
+    parameters: Parameters | None = None,
+) -> Job:
     """Make a job; it starts now, or when a second person agrees. Raises TooMany, for none as well.
 
     `form` names the page that it is begun on: a second time, by a double click, it is the job that there is.
@@ -56,16 +69,16 @@ def begin(action: Action, payment_ids: Sequence[UUID], by: Actor, reason: str, f
     if not 0 < len(ids) <= MOST:
         raise TooMany
     with transaction.atomic():
-        made = {"action": action.name, "reason": mask_text(reason), "size": len(ids)}
+        made = {"action": action.name, "parameters": parameters or {}, "reason": mask_text(reason), "size": len(ids)}
         job, is_new = Job.objects.get_or_create(maker=by.name, form=form or uuid4(), defaults=made)
         if not is_new:
             return job
         JobItem.objects.bulk_create(JobItem(job=job, payment_id=payment_id) for payment_id in ids)
         subject = Subject(_KIND, str(job.pk))
         if action.needs_second:
-            requests.ask(REVERSE, subject, by, reason, {"payments": len(ids)})
+            requests.ask(_code(action), subject, by, reason, {"payments": len(ids), **job.parameters})
         else:
-            record(f"{action.code}s", by, subject=subject, why=reason, detail={"payments": len(ids)})
+            record(_code(action), by, subject=subject, why=reason, detail={"payments": len(ids)})
             _start(job.pk)
     return job
 
@@ -94,8 +107,12 @@ def progress(job: Job) -> Counter[str]:
 
 def request_of(job: Job) -> Request | None:
     """Return the request that a job waits for, or waited for."""
-    found = Request.objects.filter(kind=REVERSE, subject_kind=_KIND, subject=str(job.pk))
-    return found.order_by("-id").first()
+    return Request.objects.filter(subject_kind=_KIND, subject=str(job.pk)).order_by("-id").first()
+
+
+def _code(action: Action) -> str:
+    """What it is called in the audit, and as a request, when it is done to many."""
+    return f"{action.code}s"
 
 
 def _running() -> Any:
@@ -129,26 +146,31 @@ def _work_on_one() -> bool:
 def _act(action: Action, item: JobItem, job: Job) -> tuple[str, str]:
     """Do it and return what came of it, with its sentence; a database that is away is nobody's result."""
     note = _("%(reason)s (%(checker)s agreed)") % {"reason": job.reason, "checker": job.checker}
+    given = {**job.parameters, "key": f"job-{item.pk}"}
     try:
         with transaction.atomic():
-            action.perform(item.payment_id, f"staff:{job.maker}", note if job.checker else job.reason, {})
+            made = action.perform(item.payment_id, f"staff:{job.maker}", note if job.checker else job.reason, given)
     except NotAllowed as error:
         return JobItem.Result.REFUSED, str(error)
     except UnknownPayment:
         return JobItem.Result.REFUSED, _("There is no such payment.")
+    except (LinkUnavailable, BacklogFull):
+        return JobItem.Result.REFUSED, _("The link cannot take it now. Ask again when it is up.")
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001  (whatever is wrong with one payment, the others go on)
         _log.exception("job.item_failed", job=job.pk, payment=str(item.payment_id), error=type(error).__name__)
         return JobItem.Result.FAILED, _("Something broke. Nothing was changed; look at the payment.")
-    return JobItem.Result.DONE, str(action.done)
+    return JobItem.Result.DONE, actions.done(action, made)
 
 
 def kinds() -> list[Kind]:
-    """Return the one request that jobs become: reversals of many."""
-    action = BULK["reverse"]
-    title = gettext_lazy("Reverse payments")
-    return [Kind(REVERSE, title, action.meaning, action.permission, APPROVE, _agreed, _facts)]
+    """Return the requests that jobs become where a second person has to agree."""
+    return [
+        Kind(_code(action), _TITLES[name], action.meaning, action.permission, APPROVE, _agreed, _facts)
+        for name, action in BULK.items()
+        if action.needs_second
+    ]
 
 
 def _agreed(asked: Request) -> str:
@@ -163,4 +185,9 @@ def _facts(asked: Request) -> list[tuple[str, Any]]:
     for amount, currency in Payment.objects.filter(id__in=ids).values_list("amount", "currency"):
         amounts[currency] += amount
     in_all = ", ".join(str(Money(amount, currency)) for currency, amount in sorted(amounts.items()))
-    return [(_("Payments"), asked.parameters["payments"]), (_("In all"), in_all)]
+    facts = [
+        (_("Payments"), asked.parameters["payments"]),
+        (_("In all"), in_all),
+        (_("To end as"), asked.parameters.get("outcome")),
+    ]
+    return [(name, value) for name, value in facts if value is not None]

@@ -3,7 +3,7 @@
 The original is locked while its open children are counted and the next one is stored, so that no two at once exceed it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -29,7 +29,7 @@ from transactions.accepting import (
     say,
 )
 from transactions.domain import commands as c
-from transactions.domain.children import Reserved, child_instruction
+from transactions.domain.children import NOTHING, Reserved, child_instruction
 from transactions.domain.errors import NotAllowed, UnknownPayment
 from transactions.domain.state import PaymentState
 from transactions.domain.values import Operation, Placement
@@ -38,8 +38,8 @@ from transactions.store import Loaded
 
 #: By the index of children: a payment has few.
 _RESERVED: Final = """
-SELECT operation, sum(amount)::bigint AS amount FROM transactions_payment
-WHERE original->>'payment_id' = %(id)s::text AND ended_at IS NULL GROUP BY operation"""
+SELECT (original->>'payment_id')::uuid AS id, operation, sum(amount)::bigint AS amount FROM transactions_payment
+WHERE original->>'payment_id' = ANY(%(ids)s::text[]) AND ended_at IS NULL GROUP BY 1, 2"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +124,12 @@ def _no_room(original: PaymentState, lives: timedelta) -> Exception | None:
 
 def reserved(payment_id: UUID) -> Reserved:
     """Return what the children of a payment that have not ended hold of it."""
-    found = rows(_RESERVED, {"id": payment_id})
-    return Reserved(**{row.operation: row.amount for row in found})
+    return reserved_by([payment_id]).get(payment_id, NOTHING)
+
+
+def reserved_by(payment_ids: Iterable[UUID]) -> dict[UUID, Reserved]:
+    """Return what open children hold of each of many payments; one without any is not named."""
+    held: dict[UUID, dict[str, int]] = {}
+    for row in rows(_RESERVED, {"ids": list(map(str, payment_ids))}):
+        held.setdefault(row.id, {})[row.operation] = row.amount
+    return {payment_id: Reserved(**of_one) for payment_id, of_one in held.items()}

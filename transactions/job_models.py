@@ -11,6 +11,8 @@ class Job(models.Model):
 
     #: the name of an action
     action = models.TextField(_("what"))
+    #: what the action wants to know besides: the outcome of a resolution
+    parameters = models.JSONField(default=dict, db_default={})
     reason = models.TextField(_("reason"))
     maker = models.TextField(_("asked by"))
     checker = models.TextField(_("agreed to by"), blank=True)

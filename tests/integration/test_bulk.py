@@ -17,9 +17,10 @@ from staff import requests
 from staff.audit import Actor
 from staff.models import Record, Request
 from tests.integration.conftest import Hand, status_of
-from transactions import auditing, bulk, services, tasks
+from transactions import actions, auditing, bulk, services, tasks
+from transactions.accepting import LinkUnavailable
 from transactions.actions import ACTIONS
-from transactions.domain.values import ReasonCode
+from transactions.domain.values import Operation, ReasonCode
 from transactions.job_models import Job, JobItem
 from transactions.models import Event, Payment
 
@@ -204,6 +205,66 @@ class TestReversingMany:
         assert status_of(unsettled) == "on_hold"
 
 
+class TestVoidingMany:
+    @pytest.fixture
+    def approved(self, hand: Hand) -> list[Payment]:
+        for number in range(3):
+            hand.accept(100 + number)
+        for owed in hand.take():
+            hand.answer(owed)
+        return list(Payment.objects.filter(status="approved").order_by("id"))
+
+    def test_each_that_is_approved_gets_a_void_of_its_own(
+        self, approved: list[Payment], payments: list[Payment], hand: Hand
+    ) -> None:
+        job = bulk.begin(ACTIONS["void"], [one.id for one in (*approved, payments[0])], OPAL, "sold twice")
+        asked = Request.objects.get(kind="void_payments")
+
+        requests.approve(asked.pk, SARI, "seen")
+        bulk.work()
+
+        assert bulk.progress(job) == {"done": 3, "refused": 1}
+        voids = Payment.objects.filter(operation="void").values_list("original__payment_id", flat=True)
+        assert set(voids) == {str(one.id) for one in approved}
+
+    def test_what_is_being_voided_already_is_not_offered_once_more(self, approved: list[Payment]) -> None:
+        services.follow_up(
+            Operation.VOID, approved[0].id, amount_minor=None, actor="staff:opal", note="sold twice", key="request-1"
+        )
+
+        objections = actions.objections(ACTIONS["void"], approved)
+
+        assert [bool(objections[one.id]) for one in approved] == [True, False, False]
+
+    def test_a_link_that_cannot_take_it_refuses_it_in_a_sentence(
+        self, approved: list[Payment], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
+            raise LinkUnavailable(1)
+
+        monkeypatch.setattr(services, "follow", refuse)
+        bulk.begin(ACTIONS["void"], [approved[0].id], OPAL, "sold twice")
+        requests.approve(Request.objects.get(kind="void_payments").pk, SARI, "seen")
+
+        bulk.work()
+
+        item = JobItem.objects.get()
+        assert (item.result, item.outcome) == ("refused", "The link cannot take it now. Ask again when it is up.")
+
+
+class TestResolvingMany:
+    def test_they_end_as_one_letter_of_the_bank_says(self, unsettled: Payment) -> None:
+        job = bulk.begin(ACTIONS["resolve"], [unsettled.id], OPAL, "letter 8", parameters={"outcome": "reversed"})
+        asked = Request.objects.get(kind="resolve_payments")
+        assert "reversed" in [value for _, value in requests.kind_of(asked).facts(asked)]
+
+        requests.approve(asked.pk, SARI, "seen")
+        bulk.work()
+
+        assert bulk.progress(job) == {"done": 1}
+        assert status_of(unsettled) == "reversed"
+
+
 class TestThePages:
     @pytest.fixture
     def opal(self, hand: Hand) -> Client:
@@ -278,7 +339,7 @@ class TestThePages:
     def test_a_list_with_nothing_open_says_so(self, opal: Client) -> None:
         page = opal.get(reverse("admin:payments_cancel"), follow=True).content.decode()
 
-        assert "There is no open payment in this list" in page
+        assert "There is no payment in this list about which" in page
 
     def test_the_page_asks_how_far_it_is(self, opal: Client, payments: list[Payment]) -> None:
         job = cancel(payments)
@@ -324,10 +385,10 @@ def test_a_payment_that_the_database_refuses_keeps_no_other_of_its_job_waiting(
 ) -> None:
     refused, cancel_one = min(payment.id for payment in payments), services.cancel
 
-    def cancel_or_break(payment_id: UUID, **details: Any) -> None:
+    def cancel_or_break(payment_id: UUID, **details: Any) -> bool:
         if payment_id == refused:
             raise DataError
-        cancel_one(payment_id, **details)
+        return cancel_one(payment_id, **details)
 
     monkeypatch.setattr(services, "cancel", cancel_or_break)
     job = cancel(payments)

@@ -96,7 +96,7 @@ def test_what_one_step_fails_at_stops_no_other_and_is_raised(
 
 
 def test_without_a_database_no_step_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
+    taken: list[str] = []
 
     def away() -> None:
         raise OperationalError

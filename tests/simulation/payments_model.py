@@ -126,11 +126,15 @@ def _by_key(t: Tables, p: Parameters) -> Sequence[Row]:
 
 
 def _reserved(t: Tables, p: Parameters) -> Sequence[Row]:
-    sums: dict[str, int] = {}
+    sums: dict[tuple[str, str], int] = {}
     for row in t.payments.values():
-        if row.original and row.original["payment_id"] == str(p["id"]) and row.ended_at is None:
-            sums[row.operation] = sums.get(row.operation, 0) + row.amount
-    return [Row(operation=operation, amount=amount) for operation, amount in sums.items()]
+        if row.original and row.original["payment_id"] in p["ids"] and row.ended_at is None:
+            of = row.original["payment_id"], row.operation
+            sums[of] = sums.get(of, 0) + row.amount
+    return [
+        Row(id=uuid.UUID(original), operation=operation, amount=amount)
+        for (original, operation), amount in sums.items()
+    ]
 
 
 def _claim_filed(t: Tables, p: Parameters) -> Sequence[Row]:

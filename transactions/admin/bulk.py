@@ -23,7 +23,7 @@ from staff.spreadsheet import download
 from transactions import actions, bulk
 from transactions.actions import Action
 from transactions.admin import words
-from transactions.admin.acting import Acting
+from transactions.admin.acting import Acting, ResolveForm
 from transactions.admin.objections import say
 from transactions.admin.reports import plain
 from transactions.bulk import BULK, MOST
@@ -60,6 +60,14 @@ class BulkForm(ReasonForm):
         return ids
 
 
+class BulkResolveForm(BulkForm, ResolveForm):
+    """What became of all of them at the bank, and how one knows."""
+
+
+def _form(action: Action) -> type[BulkForm]:
+    return BulkResolveForm if action.name == "resolve" else BulkForm
+
+
 def _of_selected(name: str) -> Callable[..., HttpResponse]:
     """Return the list's action for what is ticked."""
 
@@ -88,6 +96,14 @@ class BulkActing(Acting):
         """True for those who may ask for reversals."""
         return actor_of(request).may(BULK["reverse"].permission)
 
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        """True for those who may ask for resolutions."""
+        return actor_of(request).may(BULK["resolve"].permission)
+
+    def has_void_permission(self, request: HttpRequest) -> bool:
+        """True for those who may ask for voids."""
+        return actor_of(request).may(BULK["void"].permission)
+
     def get_urls(self) -> list[Any]:
         """Add the pages of the actions on many, and the download."""
         view = self.admin_site.admin_view
@@ -108,8 +124,8 @@ class BulkActing(Acting):
         if not by.may(action.permission):
             raise PermissionDenied
         if request.method != "POST":
-            return self.confirm(request, action, self._narrowed(request, is_open=True))
-        form = BulkForm(request.POST)
+            return self.confirm(request, action, self._narrowed(request, is_open=action.follows_as is None))
+        form = _form(action)(request.POST)
         is_complete = form.is_valid()
         if "ids" in form.errors:
             messages.error(request, " ".join(map(str, form.errors["ids"])))
@@ -118,7 +134,8 @@ class BulkActing(Acting):
         if not is_complete:
             named = Payment.objects.filter(id__in=given["ids"]).order_by("-id")
             return self.confirm(request, action, list(named), form)
-        job = bulk.begin(action, given["ids"], by, given["reason"], given["form"])
+        parameters = {name: value for name, value in given.items() if name not in BulkForm.base_fields}
+        job = bulk.begin(action, given["ids"], by, given["reason"], given["form"], parameters)
         return redirect("admin:transactions_job_change", job.pk)
 
     def confirm(
@@ -127,7 +144,7 @@ class BulkActing(Acting):
         """Show what would happen, and ask why."""
         back = reverse("admin:transactions_payment_changelist")
         if not payments:
-            messages.error(request, _("There is no open payment in this list: nothing can be done about it."))
+            messages.error(request, _("There is no payment in this list about which that can be done."))
             return redirect(f"{back}?{request.GET.urlencode()}")
         objections = actions.objections(action, payments)
         possible = [payment for payment in payments if not objections[payment.id]]
@@ -140,7 +157,7 @@ class BulkActing(Acting):
             "possible": len(possible),
             "in_all": _sums(possible),
             "objections": Counter(map(say, filter(None, objections.values()))).most_common(),
-            "form": form or BulkForm(initial={"ids": ",".join(str(one.id) for one in payments), "form": uuid4()}),
+            "form": form or _form(action)(initial={"ids": ",".join(str(one.id) for one in payments), "form": uuid4()}),
             "address": reverse(f"admin:payments_{action.name}"),
             "back": f"{back}?{request.GET.urlencode()}",
             "most": MOST if len(payments) == MOST else 0,
