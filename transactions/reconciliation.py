@@ -11,7 +11,8 @@ from datetime import date, tzinfo
 from functools import partial
 from typing import Any, BinaryIO, Final
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from processor import links
@@ -31,6 +32,8 @@ MOST_DIFFERENCES: Final = 5_000
 _AT_ONCE: Final = 2_000
 #: so many times a task does that before it makes room for others
 _TURNS: Final = 20
+
+_log = structlog.get_logger(__name__)
 
 _LAY_DOWN: Final = """
 COPY transactions_hostline (file_id, number, rrn, stan, local_date, amount, currency, operation, is_approved)
@@ -112,6 +115,20 @@ def _go_on() -> bool:
     file = HostFile.objects.filter(ended_at=None).order_by("id").select_for_update(skip_locked=True).first()
     if file is None:
         return False
+    try:
+        with transaction.atomic():
+            _take_step(file)
+    except (OperationalError, InterfaceError):
+        raise  # a database that is away is nobody's result
+    except Exception:  # noqa: BLE001  (whatever is wrong with one file, those behind it are compared)
+        _log.exception("host_file.broken", file=file.pk)
+        file.refresh_from_db()
+        _end(file, HostFile.Failed.BROKEN)
+    file.save()
+    return True
+
+
+def _take_step(file: HostFile) -> None:
     if file.ours is None:
         _count(file)
     elif edge := rows(_EDGE, _place(file)) if file.last_payment else ():
@@ -121,8 +138,6 @@ def _go_on() -> bool:
         _keep(file, findings)
     else:
         _end(file)
-    file.save()
-    return True
 
 
 def _count(file: HostFile) -> None:

@@ -16,6 +16,7 @@ class HostFile(models.Model):
         """Why nothing came of it."""
 
         TOO_MANY = "too_many", _("too many differences")
+        BROKEN = "broken", _("something broke")
 
     link = models.TextField(_("link"))
     business_date = models.DateField(_("business date"))

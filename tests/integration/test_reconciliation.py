@@ -1,5 +1,6 @@
 """The bank's file beside ours: uploaded by those who may, compared, and every difference worked through once."""
 
+import sys
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,6 +166,27 @@ def test_the_file_of_another_date_leaves_nothing_but_that_it_failed(
     assert Record.objects.get(action="compare_host_file").result == "failed"
 
 
+def test_a_file_at_which_something_breaks_keeps_no_other_waiting(
+    olga: Client, paid: list[Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = bring(olga, HEAD + line(paid[0], "1.00")).url
+    bring(olga, HEAD + line(paid[0], "1.00") + line(paid[1], "2.00") + line(paid[2], "3.00"))
+    count, first = reconciliation._count, HostFile.objects.order_by("id")[0].pk
+
+    def count_or_break(file: HostFile) -> None:
+        if file.pk == first:
+            raise ValueError
+        count(file)
+
+    monkeypatch.setattr(reconciliation, "_count", count_or_break)
+
+    reconciliation.work()
+
+    assert "Something broke" in olga.get(broken).content.decode()
+    assert list(HostFile.objects.order_by("id").values_list("failed", "agreeing")) == [("broken", 0), ("", 3)]
+    assert not HostLine.objects.exists()
+
+
 def test_it_is_compared_after_the_answer_and_the_page_says_how_far_it_is(olga: Client, paid: list[Attempt]) -> None:
     page = bring(olga, HEAD + line(paid[0], "1.00")).url
     progress = reverse("admin:hostfile_progress", args=[HostFile.objects.get().pk])
@@ -187,9 +209,9 @@ def test_it_goes_on_where_a_killed_worker_left_it(
     bring(olga, body)
     monkeypatch.setattr(reconciliation, "_EDGE", reconciliation._EDGE.replace("LIMIT 2000", "LIMIT 1"))
     assert [reconciliation._go_on() for _ in range(2)] == [True, True]
-    with monkeypatch.context() as broken:
-        broken.setattr(reconciliation, "_difference", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+    with monkeypatch.context() as dying:
+        dying.setattr(reconciliation, "_difference", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
             reconciliation._go_on()
     assert HostFile.objects.get().compared == 1
 

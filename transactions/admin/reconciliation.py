@@ -157,7 +157,7 @@ class HostFileAdmin(ReadOnly):
             "page": page,
             "lines": [_shown(one) for one in page],
             "may_reconcile": request.user.has_perm(_RECONCILE),
-            "failed": _too_many() if file.failed else "",
+            "failed": _failure(file),
             **_progress(file),
         }
         return TemplateResponse(request, "admin/transactions/hostfile/file.html", context)
@@ -212,9 +212,12 @@ def _allow(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-def _too_many() -> str:
+def _failure(file: HostFile) -> str:
+    """Why nothing came of it, and what to do; empty where something did."""
+    if file.failed == HostFile.Failed.BROKEN:
+        return _("Something broke, and nothing was kept; no money moved. Bring the file once more, or ask an operator.")
     said = _("More than %(most)s differences: this is most likely the file of another date or link. Nothing was kept.")
-    return said % {"most": f"{MOST_DIFFERENCES:,}"}
+    return said % {"most": f"{MOST_DIFFERENCES:,}"} if file.failed else ""
 
 
 def _condition(file: HostFile) -> str:
