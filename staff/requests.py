@@ -124,7 +124,7 @@ def ask(code: str, subject: Subject, maker: Actor, reason: str, parameters: Mapp
             )
             record(code, maker, Result.ASKED, subject=subject, why=reason, detail={"request": asked.pk})
     except IntegrityError:
-        why = _("The same is asked for already, and waits for a second person.")
+        why = _("This is asked for already, if not just so: decide on that request first, or withdraw it.")
         refused(code, subject, maker, reason, why)
         raise NotPossible(why) from None
     asked.refresh_from_db()

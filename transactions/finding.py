@@ -33,7 +33,8 @@ WRONG_CLOCK: Final = timedelta(hours=1)
 #: that an id has room for (UUIDv7)
 _LAST_MILLISECOND: Final = 2**48 - 1
 
-_LAST_FOUR: Final = re.compile(r"[0-9]{4}\Z")
+#: its last four, alone or as a masked card is shown
+_CARD: Final = re.compile(r"(?:[0-9]{6}\*+)?(?P<last>[0-9]{4})\Z")
 _STAN: Final = re.compile(r"[0-9]{1,6}\Z")
 _RRN: Final = re.compile(r"[0-9A-Za-z]{12}\Z")
 _CODE: Final = re.compile(r"[0-9A-Za-z]{1,6}\Z")
@@ -171,8 +172,8 @@ def meanings(term: str) -> list[Q]:
         Q(merchant_id__in=Subquery(Merchant.objects.values("id")), idempotency_key=term),
         *_ids(term),
     ]
-    if _LAST_FOUR.match(term):
-        found.append(Q(card_last4=term))
+    if card := _CARD.match(term):
+        found.append(Q(card_last4=card["last"]))
     if _STAN.match(term):
         found.append(_with_attempt(Q(link__in=Subquery(Link.objects.values("name")), stan=int(term))))
     if _RRN.match(term):

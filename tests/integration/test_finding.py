@@ -57,6 +57,13 @@ class TestATerm:
 
         assert [one.id for one in shown(alice, q=term)] == [payment.id]
 
+    @pytest.mark.parametrize("term", ["1111", "411111******1111"], ids=["last four", "masked card"])
+    def test_of_a_card_finds_what_was_paid_with_it(self, alice: Client, hand: Hand, term: str) -> None:
+        payment = hand.accept()
+
+        assert [one.id for one in shown(alice, q=term)] == [payment.id]
+        assert shown(alice, q=term.replace("1111", "2222")) == []
+
     @pytest.mark.parametrize("name", ["id", "idempotency_key", "reference"])
     def test_that_is_such_an_id_as_ours_finds_what_the_client_called_so(
         self, alice: Client, hand: Hand, name: str
