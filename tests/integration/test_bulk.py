@@ -266,6 +266,30 @@ class TestResolvingMany:
 
 
 class TestThePages:
+    def test_of_a_job_says_what_they_end_as_and_who_agreed_while_one_looks(
+        self, opal: Client, unsettled: Payment
+    ) -> None:
+        job = bulk.begin(ACTIONS["resolve"], [unsettled.id], OPAL, "letter 8", parameters={"outcome": "reversed"})
+        page = opal.get(reverse("admin:transactions_job_change", args=[job.pk])).content.decode()
+        assert "<dd>reversed</dd>" in page
+        assert "It begins when somebody else agrees." in page
+
+        requests.approve(Request.objects.get().pk, SARI, "seen")
+
+        progress = opal.get(reverse("admin:transactions_job_progress", args=[job.pk])).json()["html"]
+        assert "sari agreed to it." in progress
+
+    def test_asks_what_became_of_those_that_are_resolved(self, opal: Client, unsettled: Payment) -> None:
+        address = reverse("admin:payments_resolve")
+        ids = {"ids": str(unsettled.id), "reason": "letter 8"}
+
+        assert "What became of it?" in opal.get(address).content.decode()
+        assert opal.post(address, ids).status_code == 200
+        assert not Job.objects.exists()
+
+        assert opal.post(address, {**ids, "outcome": "reversed"}).status_code == 302
+        assert Job.objects.get().parameters == {"outcome": "reversed"}
+
     @pytest.fixture
     def opal(self, hand: Hand) -> Client:
         user = User.objects.create_user("opal", is_staff=True)

@@ -233,8 +233,7 @@ class JobAdmin(ReadOnly):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": BULK[job.action].title,
-            "job": job,
-            "asked": bulk.request_of(job),
+            "outcome": words.spoken(job.parameters["outcome"]) if job.parameters else "",
             **_progress(job),
         }
         return TemplateResponse(request, "admin/transactions/job/job.html", context)
@@ -276,6 +275,8 @@ def _progress(job: Job) -> dict[str, Any]:
     missed = job.items.exclude(result__in=["", JobItem.Result.DONE]).order_by("id")
     finished = job.size - counts[""]
     return {
+        "job": job,
+        "asked": bulk.request_of(job),
         "condition": _condition(job),
         "is_over": job.ended_at is not None,
         "size": job.size,
