@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 from tests.browser.console import DESKTOP, PHONE, Console, launch, window
 from tests.browser.house import House, lived_in
 from tests.browser.screens import OPEN, addresses, refuse, settle
-from tests.browser.steps import PAYMENTS
+from tests.browser.steps import PAYMENTS, act, page_of
 from tests.receiver import Receiver, receiving
 from tests.stack import BASE, services, wait_until
 
@@ -21,7 +21,8 @@ _SCHEMES: Final = ("light", "dark")
 #: a page is shown to this height, in so many colours
 _TALLEST: Final = 2400
 _COLOURS: Final = 128
-_SEEDED: Final = "2000"
+_SEEDED: Final = "60000"
+_ROLLED_UP: Final = "SELECT max(minute) > now() - interval '2 minutes' AS is_up FROM transactions_minute"
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def _furnish(browser: Browser, house: House, receiver: Receiver) -> None:
-    """Let there be something on the pages of jobs and webhooks: payments cancelled, and others told of."""
+    """Let there be something on each page: payments cancelled, one held, one asked about, and others told of."""
     with house.client() as client:
         client.post("/webhook-endpoints", json={"url": receiver.url}).raise_for_status()
     house.manage("link", "bank", "pause", "--reason", "screenshots")
@@ -57,9 +58,19 @@ def _furnish(browser: Browser, house: House, receiver: Receiver) -> None:
         console.page.get_by_role("button", name="Cancel payment").click()
         expect(console.page.locator("#job-progress")).to_contain_text("3 of 3")
     house.manage("link", "bank", "resume", "--reason", "screenshots")
+    house.control("PUT", "/settings", {"reversals": "57"})
+    held = house.pay(150_073, expires_in=600)  # answered with another amount, and so reversed
+    house.becomes(held, "on_hold")
+    house.control("PUT", "/settings", {"reversals": ""})
+    with window(browser, house.url) as console:
+        console.sign_in(house.logins["operator"])
+        console.open(page_of(house.pay(990_000, wait_s=20)))
+        act(console, "Refund payment", "the customer brought it back", "Ask a second person")
+        expect(console.page.get_by_text("Nothing happens until somebody else agrees").first).to_be_visible()
     for amount in (84_000, 250_000):
         house.pay(amount, wait_s=20)
-    wait_until(lambda: len(receiver.received) >= 5, 30, "all are told of")
+    wait_until(lambda: len(receiver.received) >= 6, 30, "all are told of")
+    wait_until(lambda: house.sql(_ROLLED_UP)[0].is_up, 60, "the desk knows its last day")
 
 
 def _take(browser: Browser, house: House, size: str, scheme: str) -> None:
