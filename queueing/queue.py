@@ -215,6 +215,11 @@ def entries_of(payment_id: uuid.UUID) -> Sequence[Any]:
     return rows(statement, {"payment_id": payment_id, "limit": 100})
 
 
+def owed(payment_id: uuid.UUID) -> Sequence[Any]:
+    """Return what is owed for a payment, to look at: nothing is locked."""
+    return rows(sql.OWED, {"payment_id": payment_id})
+
+
 def expired(limit: int) -> Sequence[Any]:
     """Lock and return entries whose time is over and that were not taken (M13)."""
     condition = f"e.expires_at <= {sql.NOW} AND e.state IN ('waiting', 'blocked', 'ready', 'dispatched')"

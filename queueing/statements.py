@@ -132,6 +132,9 @@ WITH wanted AS MATERIALIZED (
     WHERE {{condition}} ORDER BY e.id LIMIT %(limit)s FOR UPDATE {{skip}}
 ) SELECT * FROM wanted ORDER BY id"""
 
+#: Looked at and not locked.
+OWED: Final = f"SELECT {ENTRY} FROM queueing_queueentry e WHERE e.payment_id = %(payment_id)s ORDER BY e.id"
+
 CLOSE: Final = """
 WITH closing AS MATERIALIZED (
     SELECT id FROM queueing_queueentry

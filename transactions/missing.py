@@ -4,7 +4,7 @@ Such a thing takes a bug or a hand in the database. What is to be undone is owed
 person. Sends nothing and declares nothing itself.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -14,16 +14,12 @@ from django.db import transaction
 from queueing import clock, queue
 from queueing.database import rows
 from queueing.doorbell import FORWARD, ring
-from queueing.models import QueueEntry
 from transactions import store
 from transactions.domain import commands as c
 from transactions.domain.values import MessageKind, Outcome, ReasonCode, message_kind
 from transactions.judging import beside
 from transactions.metrics import RECOVERED
 from transactions.store import Change, Loaded
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
 
 ACTOR: Final = "ferryman"
 
@@ -62,7 +58,7 @@ def _owe_again(payment_id: UUID, attempt: int) -> None:
     with transaction.atomic():
         loaded = _locked(payment_id)
         undone = loaded and loaded.state.attempt(attempt)
-        if not loaded or not undone or _owed(payment_id).filter(reverses=attempt).exists():
+        if not loaded or not undone or any(entry.reverses == attempt for entry in queue.owed(payment_id)):
             return
         queue.owe_beside([beside(attempt, loaded.state)])
     ring(FORWARD)
@@ -72,7 +68,7 @@ def _owe_again(payment_id: UUID, attempt: int) -> None:
 def _hold(payment_id: UUID) -> None:
     with transaction.atomic():
         loaded = _locked(payment_id)
-        if not loaded or loaded.state.status.is_final or _owed(payment_id).exists() or loaded.state.undoing:
+        if not loaded or loaded.state.status.is_final or queue.owed(payment_id) or loaded.state.undoing:
             return
         state, last = loaded.state, loaded.state.current
         unclear = last.number if last and last.outcome is Outcome.OPEN else None
@@ -92,12 +88,8 @@ def _hold(payment_id: UUID) -> None:
     _say("entry", "held", payment_id)
 
 
-def _owed(payment_id: UUID) -> "QuerySet[QueueEntry]":
-    """Looked at and not locked: others lock an entry before its payment, and nothing is owed or closed without that."""
-    return QueueEntry.objects.filter(payment_id=payment_id)
-
-
 def _locked(payment_id: UUID) -> Loaded | None:
+    """Lock the payment and no entry: others lock an entry before its payment, and owe or close nothing without that."""
     return store.load([payment_id]).get(payment_id)
 
 

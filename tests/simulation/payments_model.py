@@ -232,5 +232,6 @@ _STATEMENTS: Final[dict[str, Model]] = {
     journal._INSERT: _nothing,
     ending._NOTIFY: _nothing,
     deliveries._GIVE_UP: _nothing,
+    deliveries._OVER: _nothing,
     forgetting._FORGET: _nothing,
 }

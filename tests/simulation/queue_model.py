@@ -257,6 +257,10 @@ def _wake(t: Tables, p: Parameters) -> Sequence[Row]:
     return _change(t, due[: p["limit"]], lambda _: {"state": "ready", "not_before": None})
 
 
+def _owed(t: Tables, p: Parameters) -> Sequence[Row]:
+    return sorted(_where(t, payment_id=p["payment_id"]), key=lambda entry: entry.id)
+
+
 def _hold(t: Tables, p: Parameters) -> Sequence[Row]:
     reasons = dict(zip(p["ids"], p["reasons"], strict=True))
     held = [entry for entry in _where(t, state=p["state"]) if entry.id in reasons]
@@ -314,6 +318,7 @@ _STATEMENTS: Final[dict[str, Model]] = {
     sql.DISPATCH: _dispatch,
     link_sql.TAKE: _take,
     sql.UNTAKE: _untake,
+    sql.OWED: _owed,
     sql.CLOSE: _close,
     lanes._LEAVE: _leave,
     lanes._PROMOTE: _promote,
