@@ -188,13 +188,15 @@ def dispatch_batch(config: LinkConfig, live: LiveLink, only: int | None = None) 
         entries = queue.claim_one(only)
     else:
         entries = queue.claim(config.name, limit, _low_waters.setdefault(config.name, LowWater()), live.lowest)
+    has_moved_on = False
     if entries:
         with STAGE_SECONDS.labels("forward").time():
-            _dispatch(list(_one_each(entries)), config, live)
-    return len(entries) == limit
+            has_moved_on = _dispatch(list(_one_each(entries)), config, live)
+    return has_moved_on or len(entries) == limit
 
 
-def _dispatch(entries: Sequence[Any], config: LinkConfig, live: LiveLink) -> None:
+def _dispatch(entries: Sequence[Any], config: LinkConfig, live: LiveLink) -> bool:
+    """Do what is planned with claimed entries; True when a lane moved on, so that its next is ready."""
     at = clock.now()
     second = at.replace(microsecond=0)
     loaded = store.load({entry.payment_id for entry in entries})
@@ -205,12 +207,13 @@ def _dispatch(entries: Sequence[Any], config: LinkConfig, live: LiveLink) -> Non
         _plan(entry, loaded[entry.payment_id], situation, at, plan)
     won = store.append(plan.changes.values())
     queue.dispatch([frame for i, frame in plan.frames.items() if i in won], config.version)
-    queue.close([entry_id for i, entry_id in plan.expired.items() if i in won], ["ready"])
+    moved_on = queue.close([entry_id for i, entry_id in plan.expired.items() if i in won], ["ready"])
     queue.hold([move for i, move in plan.held.items() if i in won], "ready")
     if queue.postpone(plan.postponed):
         ring(FORWARD, _UNTIL_UNDONE.total_seconds())
     conclude(plan.changes[i] for i in plan.expired if i in won)
     _say(entries, plan, won, config)
+    return bool(moved_on)
 
 
 def _plan(entry: Any, loaded: Loaded, situation: Situation, at: datetime, plan: _Plan) -> None:

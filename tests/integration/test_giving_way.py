@@ -136,6 +136,7 @@ class TestInALane:
         head, following = hand.accept(1, lane="a", expires_in_s=-1), hand.accept(2, lane="a")
         late = Late(rows, other := cancelling_beside(following))
         monkeypatch.setattr(lanes, "rows", late)
+        monkeypatch.setitem(forwarding._alone, "bank", 0)
 
         forwarding.forward()
         other.join()
