@@ -144,7 +144,7 @@ class TestThePage:
 
         assert hand.accept().link == "second"
         told = list(Record.objects.filter(action="make_route").order_by("id").values_list("who", "result"))
-        assert told == [("budi", "asked"), ("sari", "approved"), ("budi", "done")]
+        assert told == [("budi", "asked"), ("budi", "refused"), ("sari", "approved"), ("budi", "done")]
         assert "Warung Kopi" in supervisor.get("/admin/processor/route/").content.decode()
 
     def test_two_change_a_rule_and_see_what_it_was(
